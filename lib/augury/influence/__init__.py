@@ -1,0 +1,1 @@
+"""Influence of training points: pure functions of (model, data)."""
