@@ -1,0 +1,89 @@
+"""Reading compressed files and archives member by member; nothing is ever extracted to disk."""
+
+from __future__ import annotations
+
+import gzip
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from augury.errors import DataError
+
+_REMEDY = "remove it and fetch it again, from another source if this one persists"
+
+
+def _refuse_escapes(path: Path, names: Iterable[str]) -> None:
+    """Raise if a member's name would leave the folder it were extracted to: no honest archive has one."""
+    for name in names:
+        parts = name.replace("\\", "/").split("/")
+        if name.startswith(("/", "\\")) or ".." in parts or ":" in parts[0]:
+            raise DataError(f"{path}: the member {name!r} points outside the archive, so none of it is read; {_REMEDY}")
+
+
+def _damaged(path: Path, error: Exception) -> DataError:
+    return DataError(f"{path}: damaged archive ({error}); {_REMEDY}")
+
+
+def gunzip(path: Path) -> bytes:
+    """Return the content of `path`, decompressed where its name ends in .gz.
+
+    Raises
+    ------
+    DataError
+        If the file is damaged.
+    """
+    try:
+        content = path.read_bytes()
+        return gzip.decompress(content) if path.suffix == ".gz" else content
+    except (OSError, EOFError, zlib.error) as error:
+        raise _damaged(path, error) from error
+
+
+def tar_members(path: Path, wanted: Sequence[str]) -> list[bytes]:
+    """Return the contents of the regular files `wanted` of the tar archive `path`, in that order.
+
+    Raises
+    ------
+    DataError
+        If the archive is damaged, lacks a member, or holds one that points outside it.
+    """
+    try:
+        with tarfile.open(path) as archive:
+            members = archive.getmembers()
+            _refuse_escapes(path, (member.name for member in members))
+            files = {member.name: member for member in members if member.isreg()}
+            missing = [name for name in wanted if name not in files]
+            if missing:
+                raise DataError(f"{path}: has no file {', '.join(missing)}; {_REMEDY}")
+            contents = []
+            for name in wanted:
+                stream = archive.extractfile(files[name])
+                assert stream is not None  # a regular file always has a stream
+                contents.append(stream.read())
+            return contents
+    except (tarfile.TarError, OSError, EOFError, zlib.error) as error:
+        raise _damaged(path, error) from error
+
+
+def zip_members(path: Path, wanted: Sequence[str]) -> list[bytes]:
+    """Return the contents of the members `wanted` of the zip archive `path`, gunzipped where their names end in .gz.
+
+    Raises
+    ------
+    DataError
+        If the archive is damaged, lacks a member, or holds one that points outside it.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            present = archive.namelist()
+            _refuse_escapes(path, present)
+            missing = [name for name in wanted if name not in present]
+            if missing:
+                raise DataError(f"{path}: has no file {', '.join(missing)}; {_REMEDY}")
+            contents = [archive.read(name) for name in wanted]
+            pairs = zip(wanted, contents, strict=True)
+            return [gzip.decompress(content) if name.endswith(".gz") else content for name, content in pairs]
+    except (zipfile.BadZipFile, OSError, EOFError, NotImplementedError, RuntimeError, zlib.error) as error:
+        raise _damaged(path, error) from error
