@@ -136,7 +136,7 @@ def fit_lenet(
     losses = []
     for _ in range(epochs):
         order = torch.randperm(n, generator=generator, device=generator.device).to(x.device)
-        total = torch.zeros((), device=x.device)
+        total = model.head.weight.new_zeros(())
         for start in range(0, n, batch_size):
             batch = order[start : start + batch_size]
             optimiser.zero_grad()

@@ -55,15 +55,17 @@ def binary_images(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Return x, y of the sampled training points and of the whole test set of a two-class task.
 
-    `n_train` points are drawn without replacement, half of each class. scikit-learn's digits have no split of their own
-    and 8 x 8 pixels: they are split by the seed and enlarged to 28 x 28, so that MNIST's networks and transforms apply.
+    `n_train` points are drawn without replacement, half of each class. scikit-learn's digits have 8 x 8 pixels: they are
+    enlarged to 28 x 28, so that MNIST's networks and transforms apply to them.
 
     Raises
     ------
     ParameterError
-        If the classes are not in the data set, or hold fewer than n_train / 2 points each.
+        If the data set has no test split, or a class holds fewer than n_train / 2 training points.
     """
     data = load(dataset)
+    if data.test is None:
+        raise ParameterError(f"{dataset} has no test split; choose mnist, cifar-10, small-norb or digits")
     draw = rng(seed, "subsampling", dataset)
     x, y = np.asarray(data.train.x), data.train.y
     for label in classes:
@@ -74,12 +76,8 @@ def binary_images(
             )
     chosen = np.sort(np.concatenate([draw.permutation(np.flatnonzero(y == c))[: n_train // 2] for c in classes]))
     x_train, y_train = x[chosen], y[chosen]
-    if data.test is None:
-        rest = np.setdiff1d(np.flatnonzero(np.isin(y, classes)), chosen)
-        x_test, y_test = x[rest], y[rest]
-    else:
-        keep = np.isin(data.test.y, classes)
-        x_test, y_test = np.asarray(data.test.x)[keep], data.test.y[keep]
+    keep = np.isin(data.test.y, classes)
+    x_test, y_test = np.asarray(data.test.x)[keep], data.test.y[keep]
     if x_train.shape[1] < 28:
         x_train, x_test = _enlarge(x_train), _enlarge(x_test)
     return x_train, (y_train == classes[1]).astype(np.int64), x_test, (y_test == classes[1]).astype(np.int64)
