@@ -1,0 +1,1 @@
+"""Augmentations: random functions of a sample, and exhaustive transforms."""
