@@ -142,7 +142,8 @@ def code_hash(experiment: Callable[..., Any]) -> str:
     return combine(module_hashes(experiment))
 
 
-_LOADED: dict[str, str] = {}
+_LOADED: dict[str, str] = {}  # each module as it stood when this process first ran something of it
+_RUNNING: dict[str, str] = {}  # each experiment's combined hash; asked of the disk once, whatever happens to it later
 
 
 def loaded_hash(experiment: Callable[..., Any]) -> str:
@@ -151,9 +152,12 @@ def loaded_hash(experiment: Callable[..., Any]) -> str:
     Everything the experiment may import later is imported now, so that an edit on disk cannot reach a process that
     has begun.
     """
-    hashes = module_hashes(experiment)
-    for module, found in hashes.items():
-        if module not in _LOADED:
-            importlib.import_module(module)
-            _LOADED[module] = found
-    return combine({module: _LOADED[module] for module in hashes})
+    name = f"{experiment.__module__}:{experiment.__qualname__}"
+    if name not in _RUNNING:
+        hashes = module_hashes(experiment)
+        for module, found in hashes.items():
+            if module not in _LOADED:
+                importlib.import_module(module)
+                _LOADED[module] = found
+        _RUNNING[name] = combine({module: _LOADED[module] for module in hashes})
+    return _RUNNING[name]
