@@ -1,0 +1,1 @@
+"""Models: architectures and closed-form fits, each in its own module."""
