@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import io
 import tarfile
 import zipfile
 import zlib
@@ -70,20 +71,27 @@ def tar_members(path: Path, wanted: Sequence[str]) -> list[bytes]:
 def zip_members(path: Path, wanted: Sequence[str]) -> list[bytes]:
     """Return the contents of the members `wanted` of the zip archive `path`, gunzipped where their names end in .gz.
 
+    A name "inner.zip!member" means a member of an archive in the archive.
+
     Raises
     ------
     DataError
-        If the archive is damaged, lacks a member, or holds one that points outside it.
+        If an archive is damaged, lacks a member, or holds one that points outside it.
     """
     try:
-        with zipfile.ZipFile(path) as archive:
-            present = archive.namelist()
-            _refuse_escapes(path, present)
-            missing = [name for name in wanted if name not in present]
-            if missing:
-                raise DataError(f"{path}: has no file {', '.join(missing)}; {_REMEDY}")
-            contents = [archive.read(name) for name in wanted]
-            pairs = zip(wanted, contents, strict=True)
-            return [gzip.decompress(content) if name.endswith(".gz") else content for name, content in pairs]
+        return [_zip_member(path, path, name) for name in wanted]
     except (zipfile.BadZipFile, OSError, EOFError, NotImplementedError, RuntimeError, zlib.error) as error:
         raise _damaged(path, error) from error
+
+
+def _zip_member(label: Path, archive: Path | bytes, name: str) -> bytes:
+    outer, _, inner = name.partition("!")
+    with zipfile.ZipFile(archive if isinstance(archive, Path) else io.BytesIO(archive)) as opened:
+        present = opened.namelist()
+        _refuse_escapes(label, present)
+        if outer not in present:
+            raise DataError(f"{label}: has no file {outer}; {_REMEDY}")
+        content = opened.read(outer)
+    if inner:
+        return _zip_member(label, content, inner)
+    return gzip.decompress(content) if outer.endswith(".gz") else content

@@ -65,7 +65,7 @@ def digest(fields: Fields) -> str:
 
 
 def save(path: Path, fields: Fields, verified: str) -> None:
-    """Write `fields` to `path` as an uncompressed npz, whole or not at all, with the digest they were checked against."""
+    """Write `fields` to `path` as an uncompressed npz, whole or not at all, with the digest they had."""
     stored: dict[str, np.ndarray] = {"verified": np.array(f"{LAYOUT} {verified}")}
     for name, value in fields.items():
         if isinstance(value, list):

@@ -6,18 +6,22 @@ import contextlib
 import errno
 import hashlib
 import os
-import shutil
 import sys
 import tempfile
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, BinaryIO
 
+from augury import paths
 from augury.data import registry
 from augury.data.registry import Entry, File, Source
 from augury.errors import DataError, MissingDataError
+
+if TYPE_CHECKING:
+    import requests
+    from tqdm import tqdm
 
 TIMEOUT = 30.0
 """Seconds without a connection, or without a byte, after which an address is given up."""
@@ -38,32 +42,49 @@ class _Refused(Exception):
 class _Sink:
     """Writes a transfer to an open file, hashing and counting as it goes."""
 
-    def __init__(self, target: Any, file: File, bar: Any) -> None:
-        self.target, self.file, self.bar = target, file, bar
+    def __init__(self, stream: BinaryIO, file: File, target: Path, progress: bool) -> None:
+        self.stream, self.file, self.target, self.progress = stream, file, target, progress
+        self.bar: tqdm | None = None  # shown from the first byte on
         self.count = 0
-        self.hash = hashlib.new(file.checksum.partition(":")[0])
+        self.hash = hashlib.sha256()
 
     def write(self, chunk: bytes) -> int:
+        """Take the next bytes; a sender of too many is cut off before it fills the disk."""
         self.count += len(chunk)
         if self.file.size and self.count > self.file.size:
             raise _Refused(f"sends more than the {self.file.size:,} bytes of the file", absent=False)
         self.hash.update(chunk)
-        self.target.write(chunk)
-        if self.bar is not None:
-            self.bar.update(len(chunk))
+        try:
+            self.stream.write(chunk)
+        except OSError as error:  # told apart here from the failures of the connection, which are OSErrors too
+            raise _disk_error(error, self.file, self.target) from error
+        if self.progress:
+            self._show(len(chunk))
         return len(chunk)
+
+    def _show(self, n_bytes: int) -> None:
+        if self.bar is None:
+            from tqdm import tqdm
+
+            total = self.file.size or None
+            self.bar = tqdm(desc=self.file.path, total=total, unit="B", unit_scale=True, file=sys.stderr, ncols=88)
+        self.bar.update(n_bytes)
+
+    def close(self) -> None:
+        """End the progress bar."""
+        if self.bar is not None:
+            self.bar.close()
 
     def flush(self) -> None:
         """Do nothing: the file is flushed when it is closed."""
 
     def verify(self) -> None:
         """Raise unless all that was written is the wanted file."""
-        algorithm, _, wanted = self.file.checksum.partition(":")
         if self.file.size and self.count < self.file.size:
             raise _Refused(f"the transfer broke off after {self.count:,} of {self.file.size:,} bytes", absent=False)
-        if self.hash.hexdigest() != wanted:
-            cause = f"wrong checksum: {algorithm} is {self.hash.hexdigest()}, the registry says {wanted}"
-            raise _Refused(cause, absent=False)
+        found = self.hash.hexdigest()
+        if found != self.file.sha256:
+            raise _Refused(f"wrong checksum: sha256 is {found}, the registry says {self.file.sha256}", absent=False)
 
 
 def matches(path: Path, file: File) -> bool:
@@ -71,65 +92,49 @@ def matches(path: Path, file: File) -> bool:
     try:
         if file.size and path.stat().st_size != file.size:
             return False
-        algorithm, _, wanted = file.checksum.partition(":")
         with path.open("rb") as stream:
-            return hashlib.file_digest(stream, algorithm).hexdigest() == wanted
+            return hashlib.file_digest(stream, "sha256").hexdigest() == file.sha256
     except OSError:
         return False
 
 
 def _copy(address: str, sink: _Sink) -> None:
     try:
-        source = Path(address).open("rb")
+        with open(address, "rb") as source:
+            while chunk := source.read(_CHUNK):
+                sink.write(chunk)
     except OSError as error:
-        raise _Refused(f"cannot be read: {error.strerror or error}", absent=True) from error
-    with source:
-        while True:
-            try:
-                chunk = source.read(_CHUNK)
-            except OSError as error:
-                raise _Refused(f"cannot be read: {error.strerror or error}", absent=False) from error
-            if not chunk:
-                return
-            sink.write(chunk)
+        raise _Refused(f"cannot be read: {error.strerror or error}", absent=sink.count == 0) from error
 
 
 def _download(address: str, sink: _Sink) -> None:
     import pooch
-    import requests
+    import requests.exceptions
 
     # Packed as it is: a server that compresses on the fly would otherwise change the bytes that are hashed.
     fetcher = pooch.HTTPDownloader(chunk_size=_CHUNK, timeout=TIMEOUT, headers={"Accept-Encoding": "identity"})
     try:
         fetcher(address, sink, None)
-    except requests.exceptions.HTTPError as error:
-        status = f"HTTP {error.response.status_code} {error.response.reason}"
-        raise _Refused(f"the server answers {status}", absent=True) from error
-    except requests.exceptions.Timeout as error:
-        raise _Refused(f"no answer within {TIMEOUT:g} s", absent=True) from error
-    except requests.exceptions.ChunkedEncodingError as error:
-        cause = f"the transfer broke off after {sink.count:,} of {sink.file.size:,} bytes"
-        raise _Refused(cause, absent=False) from error
     except requests.exceptions.RequestException as error:
-        if sink.count:
-            cause = f"the transfer broke off after {sink.count:,} of {sink.file.size:,} bytes ({error})"
-            raise _Refused(cause, absent=False) from error
-        raise _Refused(f"no connection ({error})", absent=True) from error
+        raise _Refused(_cause(error, sink), absent=sink.count == 0) from error
+
+
+def _cause(error: requests.exceptions.RequestException, sink: _Sink) -> str:
+    """Return in a few words why a download failed."""
+    from requests import exceptions
+
+    if error.response is not None:
+        return f"the server answers HTTP {error.response.status_code} {error.response.reason}"
+    if sink.count:
+        return f"the transfer broke off after {sink.count:,} of {sink.file.size:,} bytes"
+    if isinstance(error, exceptions.Timeout):
+        return f"no answer within {TIMEOUT:g} s"
+    reason = str(getattr(error.args[0], "reason", error) if error.args else error)
+    return f"no connection ({reason.rpartition('): ')[2]})"
 
 
 def _is_url(address: str) -> bool:
     return address.startswith(("http://", "https://"))
-
-
-@contextlib.contextmanager
-def _bar(label: str, total: int, progress: bool) -> Iterator[Any]:
-    if not progress:
-        yield None
-        return
-    from tqdm import tqdm
-
-    with tqdm(desc=label, total=total or None, unit="B", unit_scale=True, file=sys.stderr, ncols=88) as bar:
-        yield bar
 
 
 def _clear_stale(target: Path) -> None:
@@ -147,30 +152,28 @@ def _transfer(address: str, file: File, target: Path, progress: bool) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)
         _clear_stale(target)
         handle, temporary = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent)
-        with os.fdopen(handle, "wb") as stream, _bar(file.path, file.size, progress) as bar:
-            sink = _Sink(stream, file, bar)
+        with os.fdopen(handle, "wb") as stream, contextlib.closing(_Sink(stream, file, target, progress)) as sink:
             move(address, sink)
             sink.verify()
         os.replace(temporary, target)
         temporary = None
     except OSError as error:
-        raise DataError(_disk_message(error, file, target)) from error
+        raise _disk_error(error, file, target) from error
     finally:
         if temporary is not None:
             Path(temporary).unlink(missing_ok=True)
 
 
-def _disk_message(error: OSError, file: File, target: Path) -> str:
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        with contextlib.suppress(OSError):
-            free = shutil.disk_usage(target.parent).free
-            return (
-                f"{file.path}: the disk is full: {target.parent} has {free:,} bytes free, the file needs "
-                f"{file.size:,}; make room, or set AUGURY_DATA to a folder on another disk"
-            )
-    return (
-        f"{file.path}: cannot write to {target.parent}: {error.strerror or error}; "
-        "mend that, or set AUGURY_DATA to a folder that can be written"
+def _disk_error(error: OSError, file: File, target: Path) -> DataError:
+    """Return the error for a file that cannot be written, with the remedy."""
+    if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        return DataError(
+            f"{file.path}: cannot write to {target.parent}: {error.strerror or error}; "
+            "mend that, or set AUGURY_DATA to a folder that can be written"
+        )
+    return DataError(
+        f"{file.path}: the disk is full: {target.parent} cannot take the {file.size:,} bytes of the file; "
+        "make room, or set AUGURY_DATA to a folder on another disk"
     )
 
 
@@ -181,7 +184,7 @@ def _addresses(file: File) -> list[str]:
 
 def _obtain_file(file: File, progress: bool, refusals: list[tuple[str, _Refused]]) -> Path | None:
     """Return the verified file, or None with the causes added to `refusals`."""
-    target = registry.downloads() / file.path
+    target = paths.downloads() / file.path
     if matches(target, file):
         return target
     if target.exists():
@@ -211,11 +214,10 @@ def obtain(entry: Entry, progress: bool = True) -> tuple[Source, list[Path]]:
     DataError
         If what an address gave is not what the registry describes, or it cannot be written.
     """
-    folder = registry.downloads()
     for source in entry.sources:
-        paths = [folder / file.path for file in source.files]
-        if all(matches(path, file) for path, file in zip(paths, source.files, strict=True)):
-            return source, paths
+        places = [paths.downloads() / file.path for file in source.files]
+        if all(matches(place, file) for place, file in zip(places, source.files, strict=True)):
+            return source, places
     refusals: list[tuple[str, _Refused]] = []
     for source in entry.sources:
         had: list[Path] = []
@@ -231,16 +233,18 @@ def obtain(entry: Entry, progress: bool = True) -> tuple[Source, list[Path]]:
 
 
 def _missing_message(entry: Entry, refusals: list[tuple[str, _Refused]]) -> str:
+    """Return what is missing, why, how big it is, under which licence, and how to get it."""
     lines = [f"data set {entry.name!r} ({entry.title}) is not at hand and could not be obtained"]
     lines += [f"  tried {address}: {refusal}" for address, refusal in refusals]
-    if not refusals:
-        lines.append("  its files have no address of their own, and AUGURY_DATA_MIRROR is not set")
-    lines.append(f"  size: {entry.size / 1e6:,.1f} MB; licence: {entry.licence}")
-    lines.append(f"  to get it: make data DATASETS={entry.name} with a network connection, or with")
-    lines.append("  AUGURY_DATA_MIRROR naming a folder or address that has it, or by hand:")
-    wanted = entry.sources[-1]
-    places = ", ".join(str(registry.downloads() / file.path) for file in wanted.files)
-    lines.append(f"  from {entry.homepage} to {places}")
+    if not registry.mirror():
+        lines.append("  no mirror was tried: AUGURY_DATA_MIRROR is not set")
+    sizes = " or ".join(f"{source.size / 1e6:,.1f} MB ({source.kind})" for source in entry.sources)
+    lines.append(f"  size: {sizes}; licence: {entry.licence}")
+    if not entry.by_hand:
+        lines.append(f"  to get it: make data DATASETS={entry.name}, with a network connection;")
+    lines.append("  or set AUGURY_DATA_MIRROR to a folder or address that has it, and make data again;")
+    places = ", ".join(str(paths.downloads() / file.path) for file in entry.sources[-1].files)
+    lines.append(f"  or fetch it by hand: see {entry.homepage}, and put it at {places}")
     return "\n".join(lines)
 
 

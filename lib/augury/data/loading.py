@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from augury import paths
 from augury.data import arrays, download, embedded, readers, registry
 from augury.data.arrays import Fields
 from augury.data.registry import Entry
@@ -74,6 +75,11 @@ def _check(entry: Entry, fields: Fields, origin: str) -> None:
             )
 
 
+def embed(entry: Entry) -> Fields:
+    """Return the arrays of an embedded data set."""
+    return embedded.GENERATORS[entry.embedded]()
+
+
 def decode(entry: Entry, progress: bool = True) -> Fields:
     """Return the checked arrays of `entry` from its files (fetched where they are missing), without the cache.
 
@@ -83,11 +89,35 @@ def decode(entry: Entry, progress: bool = True) -> Fields:
         As `load`.
     """
     if entry.embedded:
-        fields, origin = embedded.GENERATORS[entry.embedded](), "the embedded generator"
+        fields, origin = embed(entry), "the embedded generator"
     else:
-        source, paths = download.obtain(entry, progress)
-        fields, origin = readers.read(source, paths), f"the {source.kind} source"
+        source, files = download.obtain(entry, progress)
+        fields, origin = readers.read(source, files), f"the {source.kind} source"
     _check(entry, fields, origin)
+    return fields
+
+
+def prepare(entry: Entry, progress: bool = True) -> Fields:
+    """Return the checked arrays of `entry`, from the cache or, decoded once, into it.
+
+    Raises
+    ------
+    MissingDataError, DataError
+        As `load`.
+    """
+    if entry.embedded:
+        return decode(entry)
+    kept = paths.downloads() / "decoded" / f"{entry.name}.npz"
+    fields = arrays.restore(kept, entry.digest)
+    if fields is None:
+        fields = decode(entry, progress)
+        try:
+            arrays.save(kept, fields, entry.digest)
+        except OSError as error:
+            raise DataError(
+                f"{entry.name}: the decoded arrays cannot be written to {kept.parent}: {error.strerror or error}; "
+                "make room, or set AUGURY_DATA to a folder on another disk"
+            ) from error
     return fields
 
 
@@ -107,12 +137,7 @@ def load(name: str) -> Dataset:
         If its files are damaged or are not what the registry describes.
     """
     entry = registry.entry(name)
-    kept = registry.downloads() / "decoded" / f"{name}.npz"
-    fields = None if entry.embedded else arrays.restore(kept, entry.digest)
-    if fields is None:
-        fields = decode(entry, progress=sys.stderr.isatty())
-        if not entry.embedded:
-            arrays.save(kept, fields, entry.digest)
+    fields = prepare(entry, progress=sys.stderr.isatty())
     train = _split(fields, "train")
     assert train is not None  # `_check` compared the splits with the registry
     return Dataset(name, train, _split(fields, "test"), entry.classes, entry.digest)

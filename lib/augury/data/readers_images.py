@@ -1,9 +1,8 @@
-"""Readers of the image formats: idx, CIFAR's python batches, SVHN's .mat, small NORB, and packed WebP strips."""
+"""Readers of the image formats: idx, SVHN's .mat, small NORB's matrices, packed WebP strips and plain arrays."""
 
 from __future__ import annotations
 
 import io
-import pickle
 import struct
 import zipfile
 from collections.abc import Mapping, Sequence
@@ -12,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from augury.data.archives import gunzip, tar_members, zip_members
+from augury.data.archives import gunzip, zip_members
 from augury.data.arrays import Fields
 from augury.data.registry import File
 from augury.errors import DataError
@@ -72,72 +71,6 @@ def read_idx(paths: Sequence[Path], files: Sequence[File], options: Mapping[str,
     return fields
 
 
-def _numpy_dtype(name: str | bytes, align: bool = False, copy: bool = False) -> np.dtype:
-    """Stand in for numpy.dtype while unpickling: plain numbers only, never objects."""
-    dtype = np.dtype(name.decode("ascii") if isinstance(name, bytes) else name, align=bool(align), copy=True)
-    if dtype.kind not in "uif" or dtype.fields is not None:
-        raise pickle.UnpicklingError(f"dtype {dtype} is not allowed")
-    return dtype
-
-
-def _numpy_reconstruct(subtype: type, shape: tuple[int, ...], typecode: bytes | str) -> np.ndarray:
-    """Stand in for numpy's own: an empty plain array, which the pickle then fills."""
-    if subtype is not np.ndarray or shape != (0,):
-        raise pickle.UnpicklingError("only plain numpy arrays are allowed")
-    return np.empty(0, np.uint8)
-
-
-class _ArraysOnly(pickle.Unpickler):
-    """Unpickles containers, strings, numbers and numeric numpy arrays; the name of anything else is refused."""
-
-    _ALLOWED = {
-        ("numpy", "dtype"): _numpy_dtype,
-        ("numpy", "ndarray"): np.ndarray,
-        ("numpy.core.multiarray", "_reconstruct"): _numpy_reconstruct,
-        ("numpy._core.multiarray", "_reconstruct"): _numpy_reconstruct,
-    }
-
-    def find_class(self, module: str, name: str) -> Any:
-        """Return the allowed thing called `module`.`name`."""
-        try:
-            return self._ALLOWED[module, name]
-        except KeyError:
-            raise pickle.UnpicklingError(f"{module}.{name} is not allowed") from None
-
-
-def parse_cifar_batch(content: bytes, label: str, key: str) -> tuple[np.ndarray, np.ndarray, list[bytes]]:
-    """Return pixels uint8 (n, 32, 32, 3), labels int64 (n,) under `key`, and file names of one CIFAR python batch.
-
-    The batch is a pickle, and is read without trusting it: nothing but containers, strings, numbers and numeric arrays
-    can come out of it, and nothing is called.
-
-    Raises
-    ------
-    DataError
-        If the pickle holds anything else, or not the arrays of a batch; `label` names it.
-    """
-    try:
-        batch = _ArraysOnly(io.BytesIO(content), encoding="bytes").load()
-        data, targets = batch[b"data"], np.asarray(batch[key.encode()])
-        if data.dtype != np.uint8 or data.ndim != 2 or data.shape[1] != 3072 or targets.shape != (len(data),):
-            raise ValueError(f"data {data.dtype} {data.shape} with labels {targets.shape}")
-        return images(data.reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)), labels(targets), batch.get(b"filenames", [])
-    except (pickle.UnpicklingError, KeyError, ValueError, TypeError, AttributeError, EOFError, IndexError) as error:
-        raise DataError(f"{label}: not a CIFAR python batch ({type(error).__name__}: {error})") from error
-
-
-def read_cifar(paths: Sequence[Path], files: Sequence[File], options: Mapping[str, Any]) -> Fields:
-    """Read the batches of a CIFAR tar archive: options `train` and `test` list the members, `key` names the labels."""
-    wanted = [*options["train"], *options["test"]]
-    contents = dict(zip(wanted, tar_members(paths[0], wanted), strict=True))
-    fields: Fields = {}
-    for split in ("train", "test"):
-        batches = [parse_cifar_batch(contents[name], f"{paths[0]}: {name}", options["key"]) for name in options[split]]
-        fields[f"{split}/x"] = np.concatenate([x for x, _, _ in batches])
-        fields[f"{split}/y"] = np.concatenate([y for _, y, _ in batches])
-    return fields
-
-
 def unpack_webp(path: Path) -> tuple[np.ndarray, np.ndarray]:
     """Return pixels uint8 (n, 32, 32, 3) and labels int64 (n,) of a packed npz.
 
@@ -166,7 +99,7 @@ def unpack_webp(path: Path) -> tuple[np.ndarray, np.ndarray]:
         raise DataError(f"{path}: not a packed image file ({error})") from error
 
 
-def read_packed(paths: Sequence[Path], files: Sequence[File], options: Mapping[str, Any]) -> Fields:
+def read_webp(paths: Sequence[Path], files: Sequence[File], options: Mapping[str, Any]) -> Fields:
     """Read packed WebP files; the role of each file names its split, and parts of a split are joined in order."""
     parts: dict[str, list[tuple[np.ndarray, np.ndarray]]] = {}
     for path, file in zip(paths, files, strict=True):
@@ -175,4 +108,72 @@ def read_packed(paths: Sequence[Path], files: Sequence[File], options: Mapping[s
     for split, pairs in parts.items():
         fields[f"{split}/x"] = np.concatenate([x for x, _ in pairs])
         fields[f"{split}/y"] = np.concatenate([y for _, y in pairs])
+    return fields
+
+
+def read_arrays(paths: Sequence[Path], files: Sequence[File], options: Mapping[str, Any]) -> Fields:
+    """Read npz files of plain arrays `x` (images) and `y`, one a split; option `label_base` is the lowest label."""
+    fields: Fields = {}
+    for path, file in zip(paths, files, strict=True):
+        try:
+            with np.load(path, allow_pickle=False) as packed:
+                fields[f"{file.role}/x"] = images(packed["x"])
+                fields[f"{file.role}/y"] = labels(packed["y"], options.get("label_base", 0))
+        except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
+            raise DataError(f"{path}: not an npz of images and labels ({error})") from error
+    return fields
+
+
+def read_svhn(paths: Sequence[Path], files: Sequence[File], options: Mapping[str, Any]) -> Fields:
+    """Read SVHN's cropped digits, one .mat file a split: `X` (32, 32, 3, n) and `y` (n, 1) with 10 for the digit 0.
+
+    Option `rows` keeps that many samples from the start.
+    """
+    from scipy.io import loadmat
+
+    fields: Fields = {}
+    for path, file in zip(paths, files, strict=True):
+        try:
+            content = loadmat(path, variable_names=["X", "y"])
+            pixels, y = content["X"], labels(content["y"])
+            if pixels.dtype != np.uint8 or pixels.shape != (32, 32, 3, len(y)):
+                raise ValueError(f"X is {pixels.dtype} {pixels.shape} with {len(y)} labels")
+        except (OSError, KeyError, ValueError, TypeError, NotImplementedError) as error:
+            raise DataError(f"{path}: not a file of SVHN's cropped digits ({error})") from error
+        keep = slice(options.get("rows"))
+        fields[f"{file.role}/x"] = images(pixels.transpose(3, 0, 1, 2)[keep])
+        fields[f"{file.role}/y"] = y[keep] % 10
+    return fields
+
+
+def parse_norb(content: bytes, label: str) -> np.ndarray:
+    """Return the array in a binary matrix of small NORB: little-endian type and number of axes, lengths, then the data.
+
+    At least three lengths are stored, whatever the number of axes.
+
+    Raises
+    ------
+    DataError
+        If the content is not such a matrix, or its length is not what the header says; `label` names it.
+    """
+    magic, n_axes = struct.unpack("<ii", content[:8]) if len(content) >= 8 else (0, 0)
+    if magic not in _NORB_TYPES or not 0 <= n_axes <= 8:
+        raise DataError(f"{label}: not a binary matrix (it starts with {content[:8]!r})")
+    start = 8 + 4 * max(3, n_axes)
+    if len(content) < start:
+        raise DataError(f"{label}: the header of the binary matrix is cut short")
+    shape = struct.unpack(f"<{n_axes}i", content[8 : 8 + 4 * n_axes])
+    dtype = np.dtype(_NORB_TYPES[magic])
+    expected = int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
+    if min(shape, default=0) < 0 or len(content) - start != expected:
+        raise DataError(f"{label}: holds {len(content) - start:,} bytes of data, its header {shape} says {expected:,}")
+    return np.frombuffer(content, dtype, offset=start).reshape(shape)
+
+
+def read_norb(paths: Sequence[Path], files: Sequence[File], options: Mapping[str, Any]) -> Fields:
+    """Read small NORB: `dat` (n, 2, 96, 96), the two cameras of each pair, which become channels, and `cat` (n,)."""
+    fields: Fields = {}
+    for path, file in zip(paths, files, strict=True):
+        array = parse_norb(gunzip(path), str(path))
+        fields[file.role] = images(array.transpose(0, 2, 3, 1)) if file.role.endswith("/x") else labels(array)
     return fields

@@ -12,12 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from augury import paths
 from augury.errors import DataError, ParameterError
-
-REPOSITORY = Path(__file__).resolve().parents[3]
-REGISTRY = REPOSITORY / "data" / "datasets.toml"
-
-_CHECKSUM_LENGTHS = {"sha256": 64, "md5": 32}
 
 
 @dataclass(frozen=True)
@@ -28,14 +24,14 @@ class File:
     ----------
     path : relative POSIX path, the same below a mirror and below the download folder.
     size : bytes; 0 where it is not known.
-    checksum : "sha256:<hex>" or, where only that is published, "md5:<hex>".
+    sha256 : in lower-case hexadecimal digits.
     url : canonical address; empty where the file has none that needs no account.
     role : field of the data set that the file holds ("train/x"), for readers that need to know.
     """
 
     path: str
     size: int
-    checksum: str
+    sha256: str
     url: str = ""
     role: str = ""
 
@@ -43,9 +39,8 @@ class File:
         parts = PurePosixPath(self.path).parts
         if not parts or self.path.startswith("/") or ".." in parts or "\\" in self.path:
             raise DataError(f"registry: {self.path!r} is not a plain relative path")
-        algorithm, _, value = self.checksum.partition(":")
-        if len(value) != _CHECKSUM_LENGTHS.get(algorithm) or set(value) - set("0123456789abcdef"):
-            raise DataError(f"registry: {self.path} has the malformed checksum {self.checksum!r}")
+        if len(self.sha256) != 64 or set(self.sha256) - set("0123456789abcdef"):
+            raise DataError(f"registry: {self.path} has the malformed sha256 {self.sha256!r}")
 
 
 @dataclass(frozen=True)
@@ -62,6 +57,11 @@ class Source:
         """Bytes of all files."""
         return sum(file.size for file in self.files)
 
+    @property
+    def addressed(self) -> bool:
+        """Whether all files have an address of their own."""
+        return all(file.url for file in self.files)
+
 
 @dataclass(frozen=True)
 class Entry:
@@ -69,10 +69,11 @@ class Entry:
 
     Attributes
     ----------
-    kind : "images", "table", "text" or "generator".
+    kind : "images", "table" or "text".
     splits : number of samples of "train" and, where the data set has one, "test".
-    target : "class" (labels index `classes`) or "real".
+    classes : names that the labels index; empty for a regression.
     sources : tried in this order; empty for an embedded data set.
+    embedded : name of the function in `augury.data.embedded` that makes the data set; empty for one with sources.
     recorded : digest over the decoded arrays; empty where none could be computed yet.
     laptop : whether `make data` fetches it when no names are given.
     note : what a user must know about the arrays.
@@ -87,7 +88,6 @@ class Entry:
     splits: Mapping[str, int]
     classes: tuple[str, ...]
     sources: tuple[Source, ...]
-    target: str = "class"
     embedded: str = ""
     recorded: str = ""
     laptop: bool = False
@@ -102,19 +102,18 @@ class Entry:
         """
         if self.recorded:
             return self.recorded
-        listing = "\n".join(file.checksum for source in self.sources for file in source.files)
+        listing = "\n".join(file.sha256 for source in self.sources for file in source.files)
         return "files-" + hashlib.sha256(listing.encode()).hexdigest()
 
     @property
-    def size(self) -> int:
-        """Bytes to fetch: those of the smallest source."""
-        return min((source.size for source in self.sources), default=0)
+    def by_hand(self) -> bool:
+        """Whether no source of it can be had without a mirror or a visit to its homepage."""
+        return bool(self.sources) and not any(source.addressed for source in self.sources)
 
 
-def downloads() -> Path:
-    """Return the folder that downloads and decoded arrays go to: `AUGURY_DATA`, else data/downloads."""
-    configured = os.environ.get("AUGURY_DATA", "")
-    return Path(configured).expanduser().resolve() if configured else REPOSITORY / "data" / "downloads"
+def folder() -> Path:
+    """Return the folder of the registry and of the lists it names."""
+    return paths.root() / "data"
 
 
 def mirror() -> str:
@@ -128,7 +127,7 @@ def _source(kind: str, table: dict[str, Any]) -> Source:
         File(
             path=raw["path"],
             size=raw.get("size", 0),
-            checksum=f"sha256:{raw['sha256']}" if "sha256" in raw else f"md5:{raw['md5']}",
+            sha256=raw["sha256"],
             url=raw.get("url", ""),
             role=raw.get("role", ""),
         )
@@ -138,6 +137,7 @@ def _source(kind: str, table: dict[str, Any]) -> Source:
 
 
 def _entry(name: str, table: dict[str, Any]) -> Entry:
+    common = table.get("format", {})  # the reader and options that all sources share
     return Entry(
         name=name,
         title=table["title"],
@@ -147,8 +147,7 @@ def _entry(name: str, table: dict[str, Any]) -> Entry:
         homepage=table["homepage"],
         splits=table["splits"],
         classes=tuple(table.get("classes", ())),
-        sources=tuple(_source(kind, table[kind]) for kind in ("packed", "upstream") if kind in table),
-        target=table.get("target", "class"),
+        sources=tuple(_source(kind, common | table[kind]) for kind in ("packed", "upstream") if kind in table),
         embedded=table.get("embedded", ""),
         recorded=table.get("digest", ""),
         laptop=table.get("laptop", False),
@@ -179,7 +178,7 @@ def read(path: Path) -> dict[str, Entry]:
 
 def names() -> list[str]:
     """Return the names of all data sets, in the order of the registry."""
-    return list(read(REGISTRY))
+    return list(read(folder() / "datasets.toml"))
 
 
 def entry(name: str) -> Entry:
@@ -190,7 +189,7 @@ def entry(name: str) -> Entry:
     ParameterError
         If there is no such data set.
     """
-    known = read(REGISTRY)
+    known = read(folder() / "datasets.toml")
     if name not in known:
         near = difflib.get_close_matches(name, known, n=3)
         hint = f"did you mean {', '.join(near)}?" if near else f"known: {', '.join(known)}"
