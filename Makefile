@@ -20,6 +20,7 @@ LOCK := requirements/requirements.lock
 SOURCES := requirements/requirements.in requirements/dev.in requirements/peers.in
 STAND_IN := requirements/opencv-python
 # The lock only constrains: given as requirements it would force the CUDA libraries on a torch that has no use for them.
+# Every pin's hash is checked; pip would otherwise also ask for a hash of this checkout.
 PACKAGES = --constraint $(LOCK) ./$(STAND_IN)
 TEMPORARY := $(CURDIR)/build/notebooks
 flag = $(if $(strip $($(1))),--$(2) "$(strip $($(1)))")
@@ -38,15 +39,15 @@ env: .venv/.made  ## make the environment in .venv
 	@$(or $(PYTHON),false) -c "import sys; sys.exit(sys.version_info < (3, 11))" \
 		|| { echo "augury needs Python >= 3.11; name one with: make PYTHON=/path/to/python3"; exit 1; }
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --upgrade "pip>=26.1" uv
+	$(BIN)/python -m pip install --quiet --upgrade "pip>=26.2" uv
 	$(BIN)/python -m pip install --quiet --no-deps $(if $(strip $(TORCH_INDEX)),--index-url $(TORCH_INDEX)) $$(grep -E '^(torch|torchvision)==' requirements/requirements.in)
 	$(BIN)/uv pip install --quiet --python $(BIN)/python $(PACKAGES) --editable ".[dev]" \
-		|| $(BIN)/python -m pip install --quiet $(PACKAGES) --editable ".[dev]"
+		|| $(BIN)/python -m pip install --quiet --no-require-hashes $(PACKAGES) --editable ".[dev]"
 	@touch $@
 
+# By uv alone, which alone can override what a peer declares.
 .venv/.peers: .venv/.made
-	$(BIN)/uv pip install --quiet --python $(BIN)/python $(PACKAGES) --editable ".[dev,peers]" \
-		|| $(BIN)/python -m pip install --quiet $(PACKAGES) --editable ".[dev,peers]"
+	$(BIN)/uv pip install --quiet --python $(BIN)/python $(PACKAGES) --editable ".[dev,peers]"
 	@touch $@
 
 figures: env  ## run the notebooks: figures, tables, verdicts [PROFILE= ONLY= JOBS= SCHEDULER=]
