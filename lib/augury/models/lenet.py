@@ -56,6 +56,8 @@ class LeNet(nn.Module):
                 nn.init.normal_(parameter, 0, 0.05, generator) if parameter.dim() > 1 else nn.init.zeros_(parameter)
         elif initialisation != "torch":
             raise ModelError(f"initialisation is 'released' or 'torch', not {initialisation!r}")
+        self.index1: Tensor
+        self.index2: Tensor
         self.register_buffer("index1", toeplitz_index(channels, 6, KERNEL, TILE_1), persistent=False)
         self.register_buffer("index2", toeplitz_index(6, 16, KERNEL, TILE_2), persistent=False)
 
@@ -86,12 +88,17 @@ class LeNet(nn.Module):
     def _lowered(self, x: Tensor) -> Tensor:
         n, (height, width, channels) = len(x), self.shape
         patches = x.view(-1, (TILE_1 + KERNEL - 1) ** 2 * channels)
-        z = conv_relu_pool(patches, self.conv1.weight, self.conv1.bias, self.index1, TILE_1)
+        z = conv_relu_pool(patches, self.conv1.weight, _bias(self.conv1), self.index1, TILE_1)
         z = _untile(z, n, (height - 4) // TILE_1, (width - 4) // TILE_1)
         patches = differentiable_tile(z, KERNEL, TILE_2)
-        z = conv_relu_pool(patches, self.conv2.weight, self.conv2.bias, self.index2, TILE_2)
+        z = conv_relu_pool(patches, self.conv2.weight, _bias(self.conv2), self.index2, TILE_2)
         z = _untile(z, n, (z.shape[0] // n) // ((width - 12) // 2 // TILE_2), (width - 12) // 2 // TILE_2)
         return z.permute(0, 3, 1, 2).flatten(1)  # channels first, as the direct path flattens
+
+
+def _bias(layer: nn.Conv2d) -> Tensor:
+    assert layer.bias is not None  # LeNet's layers have one
+    return layer.bias
 
 
 def _untile(z: Tensor, n: int, rows: int, columns: int) -> Tensor:

@@ -44,7 +44,7 @@ class _Tiles(torch.autograd.Function):
         return tile(x, kernel, size)
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> Any:  # type: ignore[override]
+    def backward(ctx: Any, grad: Tensor) -> Any:
         n, height, width, channels = ctx.shape
         kernel, size = ctx.kernel, ctx.size
         patch = size + kernel - 1
@@ -96,7 +96,7 @@ class _MatmulPoolReLU(torch.autograd.Function):
         return out
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> Any:  # type: ignore[override]
+    def backward(ctx: Any, grad: Tensor) -> Any:
         u, w, left_above, left_below, above, out = ctx.saved_tensors
         grad = grad * (out > 0)
         upper = grad * above

@@ -21,7 +21,7 @@ def curves(trajectories: pd.DataFrame, references: pd.DataFrame) -> pd.DataFrame
     Returns
     -------
     DataFrame
-        augmentation, score, policy, round, k, images, accuracy; sorted, from k = 0 (nothing augmented) to k = n (everything;
+        augmentation, score, policy, round, k, images, accuracy; sorted, from k = 0 (nothing augmented) to k = n (all;
         weighted as the policy weights). The baseline, which has no score, is repeated under each.
     """
     scores = [s for s in trajectories["score"].unique() if s != "none"]
@@ -35,7 +35,7 @@ def curves(trajectories: pd.DataFrame, references: pd.DataFrame) -> pd.DataFrame
 
 
 def auc(curves: pd.DataFrame) -> pd.DataFrame:
-    """Return the area under each curve: the trapezoid of test accuracy over the number of augmented points, k = 0 included.
+    """Return the area under each curve: the trapezoid of accuracy over augmented points, 0 included.
 
     This is the paper's "AUC" (not that of a ROC): with 1,000 points it is about 1,000 times the mean accuracy.
 

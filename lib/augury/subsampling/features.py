@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from augury import device, paths
+from augury.augment.exhaustive import Directions
 from augury.errors import DataError, ParameterError
 from augury.models.lenet import LeNet, fit_lenet, lenet_features
 from augury.seeding import torch_generator
@@ -50,7 +51,7 @@ class Setting:
     n_train: int
     seed: int
     augmentation: str
-    directions: str = "cardinal"
+    directions: Directions = "cardinal"
     features: str = "lenet"
     refit_features: bool = False
     initialisation: str = "released"
@@ -139,7 +140,7 @@ def read_features(name: str) -> FeatureArrays:
         arrays = tuple(stored[key] for key in stored.files)
     if len(arrays) != 3 or _digest(arrays) != name:
         raise DataError(f"stored features {name[:12]} are damaged: remove that file from the cache and run again")
-    return tuple(array.astype(np.float64) for array in arrays)  # type: ignore[return-value]
+    return tuple(array.astype(np.float64) for array in arrays)
 
 
 @lru_cache(maxsize=2)

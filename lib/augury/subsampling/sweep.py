@@ -174,7 +174,5 @@ def score_points(**settings: Any) -> list[dict[str, Any]]:
         columns["label"] = data.y[: setting.n_train]
         for score in SCORES:
             columns[f"{score}_{moment}"] = training_scores(setting, data, model, score)
-    return [
-        dict(zip(columns, map(np.ndarray.item, values), strict=True))
-        for values in zip(*map(np.asarray, columns.values()), strict=True)
-    ]
+    names, values = list(columns), (column.tolist() for column in columns.values())
+    return [dict(zip(names, row, strict=True)) for row in zip(*values, strict=True)]

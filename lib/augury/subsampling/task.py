@@ -9,7 +9,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from augury.augment.exhaustive import paper_transform
+from augury.augment.exhaustive import Directions, paper_transform
 from augury.data import load
 from augury.errors import ParameterError
 from augury.seeding import rng
@@ -55,8 +55,8 @@ def binary_images(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Return x, y of the sampled training points and of the whole test set of a two-class task.
 
-    `n_train` points are drawn without replacement, half of each class. scikit-learn's digits have 8 x 8 pixels: they are
-    enlarged to 28 x 28, so that MNIST's networks and transforms apply to them.
+    `n_train` points are drawn without replacement, half of each class. scikit-learn's digits have 8 x 8 pixels:
+    they are enlarged to 28 x 28, so that MNIST's networks and transforms apply to them.
 
     Raises
     ------
@@ -91,7 +91,7 @@ def _enlarge(x: np.ndarray, side: int = 28) -> np.ndarray:
 
 @lru_cache(maxsize=2)
 def binary_task(
-    dataset: str, classes: tuple[int, int], n_train: int, seed: int, augmentation: str, directions: str
+    dataset: str, classes: tuple[int, int], n_train: int, seed: int, augmentation: str, directions: Directions
 ) -> Task:
     """Return the task with every training and test point transformed by the paper's `augmentation`.
 
