@@ -8,7 +8,7 @@ from typing import Any
 
 from augury.errors import ParameterError
 from augury.plan import Plan
-from augury.subsampling.cnn import stored_features
+from augury.subsampling.cnn import NETWORK, stored_features
 from augury.subsampling.features import Setting
 from augury.subsampling.policies import POLICIES
 from augury.subsampling.sweep import fixed_set, score_points, trajectory
@@ -22,7 +22,7 @@ def settings(params: Mapping[str, Any], augmentation: str) -> dict[str, Any]:
     own = {field.name: params[field.name] for field in fields(Setting) if field.name in params}
     own |= {"augmentation": augmentation, "classes": list(params["classes"])}
     if own.get("features") == "cnn":
-        own["stored"] = stored_features(Setting.of(own), **params["network"])
+        own["stored"] = stored_features(Setting.of(own), {key: params[key] for key in NETWORK})["stored"]
     return own
 
 
@@ -53,7 +53,7 @@ def policies(params: Mapping[str, Any]) -> Plan:
     cells = []
     tasks = {a: settings(params, a) for a in augmentations(params)}
     for round in range(params["rounds"]):
-        for a, own in tasks.items():
+        for own in tasks.values():
             for p in POLICIES:
                 if round and not p.stochastic or p.downweight and not p.update:
                     continue  # one trajectory serves both weightings where the scores are not updated
