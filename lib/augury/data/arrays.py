@@ -97,8 +97,8 @@ def restore(path: Path, verified: str) -> Fields | None:
                 if name.endswith("|ends"):
                     joined = stored[name.removesuffix("ends") + "utf8"].tobytes()
                     ends = stored[name].tolist()
-                    starts = [0, *ends[:-1]]
-                    texts = [joined[start:end].decode("utf-8") for start, end in zip(starts, ends, strict=True)]
+                    bounds = zip([0, *ends], ends, strict=False)  # the last end starts nothing
+                    texts = [joined[start:end].decode("utf-8") for start, end in bounds]
                     fields[name.removesuffix("|ends")] = texts
                 elif name != "verified" and not name.endswith("|utf8"):
                     fields[name] = stored[name]

@@ -39,7 +39,10 @@ def listing(names: Sequence[str]) -> str:
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     right = (False, True, True, True, False, False)
     lines = [
-        "  ".join(f"{cell:{'>' if to_right else '<'}{width}}" for cell, width, to_right in zip(row, widths, right, strict=True))
+        "  ".join(
+            f"{cell:{'>' if to_right else '<'}{width}}"
+            for cell, width, to_right in zip(row, widths, right, strict=True)
+        )
         for row in rows
     ]
     return "\n".join(line.rstrip() for line in lines)
@@ -102,7 +105,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = parser.parse_args(argv)
     chosen = bool(options.names)
     try:
-        everything = [name for name in registry.names() if options.list or options.verify or registry.entry(name).laptop]
+        everything = [
+            name for name in registry.names() if options.list or options.verify or registry.entry(name).laptop
+        ]
         names = options.names or everything
         for name in names:
             registry.entry(name)

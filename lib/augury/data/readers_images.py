@@ -42,8 +42,8 @@ def parse_idx(content: bytes, label: str) -> np.ndarray:
 
 
 def images(pixels: np.ndarray) -> np.ndarray:
-    """Return uint8 `pixels` of shape (n, H, W) or (n, H, W, C) as a contiguous array of shape (n, H, W, C)."""
-    return np.ascontiguousarray(pixels if pixels.ndim == 4 else pixels[..., None])
+    """Return uint8 `pixels` of shape (n, H, W) or (n, H, W, C) as a contiguous, writable (n, H, W, C)."""
+    return np.require(pixels if pixels.ndim == 4 else pixels[..., None], requirements=["C", "W"])
 
 
 def labels(values: Any, base: int = 0) -> np.ndarray:
