@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
+from augury.errors import ParameterError
 from augury.subsampling.policies import POLICIES
 
+CHOICES = ["directions", "initialisation", "C", "regularised", "refit_features"]  # what variants change
 KEYS = ["augmentation", "score", "policy", "round"]
 
 
@@ -59,7 +64,111 @@ def auc_table(areas: pd.DataFrame, augmentation: str, score: str) -> pd.DataFram
     return table.loc[order].sort_values("mean", ascending=False, kind="stable").reset_index()
 
 
-def at_share(curves: pd.DataFrame, share: float) -> pd.DataFrame:
-    """Return the rows of the curves at a share of augmented points (Table 1's 5, 10 and 25 %)."""
+def budgets(curves: pd.DataFrame, shares: Sequence[float]) -> pd.DataFrame:
+    """Return Table 1: accuracy in per cent of random sampling and of the best policy at shares of augmented points.
+
+    The best policy is the best *observed* mean over rounds, over all policies but the baseline and over all scores.
+
+    Returns
+    -------
+    DataFrame
+        One row a column of the printed table, in its order: policy ("No augmentation", "Baseline", "Best policy", "Full
+        augmentation"), share, mean, std (over rounds) and which policy was the best.
+    """
     n = curves["k"].max()
-    return curves[curves["k"] == round(share * n)]
+    percent = curves.assign(accuracy=100 * curves["accuracy"])
+    plain = percent[percent["policy"] == "Baseline"].query("score == score.iloc[0]")
+    rows = [("No augmentation", 0.0, plain[plain["k"] == 0]["accuracy"], "")]
+    best = []
+    for share in shares:
+        at = percent[percent["k"] == round(share * n)]
+        if at.empty:
+            raise ParameterError(f"no model was fitted at {share:.0%} of the points: add {round(share * n)} to points")
+        rows.append(("Baseline", share, plain[plain["k"] == round(share * n)]["accuracy"], ""))
+        groups = at[at["policy"] != "Baseline"].groupby(["policy", "score"])["accuracy"]
+        policy, score = groups.mean().idxmax()
+        best.append(("Best policy", share, groups.get_group((policy, score)), f"{policy} by {score}"))
+    rows += [*best, ("Full augmentation", 1.0, plain[plain["k"] == n]["accuracy"], "")]
+    return pd.DataFrame(
+        [{"policy": p, "share": s, "mean": v.mean(), "std": v.std(), "which": which} for p, s, v, which in rows]
+    )
+
+
+def at_share(curves: pd.DataFrame, policy: str, score: str, augmentation: str, share: float) -> np.ndarray:
+    """Return a policy's accuracies at a share of augmented points, one a round: shape (rounds,)."""
+    own = (curves["policy"] == policy) & (curves["score"] == score) & (curves["augmentation"] == augmentation)
+    return curves[own & (curves["k"] == round(share * curves["k"].max()))].sort_values("round")["accuracy"].to_numpy()
+
+
+def level(references: pd.DataFrame, augmentation: str, policy: str) -> float:
+    """Return the accuracy of a training set that no policy orders, e.g. "Full augmentation"."""
+    own = (references["augmentation"] == augmentation) & (references["policy"] == policy)
+    return float(references[own]["accuracy"].item())
+
+
+def policy_table() -> pd.DataFrame:
+    """Return the policies as Table 2 lays them out, and those of the AUC tables that it leaves out."""
+    formula = {
+        "baseline": "P(z_i) = 1/n",
+        "random": "P(z_i) = s_i / sum_j s_j",
+        "deterministic": "largest s_i first",
+        "random-inverse": "P(z_i) = (1/s_i) / sum_j (1/s_j)",
+        "deterministic-inverse": "smallest s_i first",
+    }
+    return pd.DataFrame(
+        [
+            {
+                "policy": p.name,
+                "selection": formula[p.selection],
+                "update scores": "yes" if p.update else "no",
+                "downweight points": "yes" if p.downweight else "no",
+            }
+            for p in POLICIES
+        ]
+    )
+
+
+def long_scores(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of `sweep.score_points` with one row a point and score: score, before and after are columns."""
+    parts = [
+        rows[["augmentation", "point", "label"]].assign(
+            score=score, before=rows[f"{score}_before"], after=rows[f"{score}_after"]
+        )
+        for score in ("influence", "loss")
+    ]
+    return pd.concat(parts, ignore_index=True)
+
+
+def by_score(curves: pd.DataFrame, policy: str) -> pd.DataFrame:
+    """Return the curves of a policy under each score and of the baseline (once), told apart by a column `line`."""
+    own = curves[curves["policy"] == policy]
+    once = curves[curves["policy"] == "Baseline"].query("score == score.iloc[0]")
+    return pd.concat([once.assign(line="Baseline"), own.assign(line=f"{policy} by " + own["score"])], ignore_index=True)
+
+
+def levels(references: pd.DataFrame) -> pd.DataFrame:
+    """Return the accuracies that no policy orders, unweighted: augmentation, name, k and accuracy."""
+    plain = references[~references["downweighted"]].rename(columns={"policy": "name"})
+    return plain[["augmentation", "name", "k", "accuracy"]].reset_index(drop=True)
+
+
+def sample(areas: pd.DataFrame, augmentation: str, score: str, policy: str) -> np.ndarray:
+    """Return the areas of a policy's rounds, in their order: shape (rounds,)."""
+    own = (areas["augmentation"] == augmentation) & (areas["score"] == score) & (areas["policy"] == policy)
+    return areas[own].sort_values("round")["auc"].to_numpy()
+
+
+def name_variants(rows: pd.DataFrame, variants: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
+    """Return rows with a column `variant`: the name of the variant whose choices they were computed under.
+
+    Parameters
+    ----------
+    rows : DataFrame
+    variants : mapping
+        Name to parameters, from `plans.variants`.
+    """
+    names = pd.Series("", index=rows.index)
+    for name, params in variants.items():
+        same = np.logical_and.reduce([rows[choice] == params[choice] for choice in CHOICES])
+        names[same] = name
+    return rows.assign(variant=names)

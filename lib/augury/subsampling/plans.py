@@ -6,12 +6,55 @@ from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any
 
+from augury.augment.exhaustive import PAPER
 from augury.errors import ParameterError
 from augury.plan import Plan
 from augury.subsampling.cnn import NETWORK, stored_features
 from augury.subsampling.features import Setting
 from augury.subsampling.policies import POLICIES
-from augury.subsampling.sweep import fixed_set, score_points, trajectory
+from augury.subsampling.sweep import SCORES, fixed_set, score_points, trajectory
+
+VARIANTS: dict[str, dict[str, Any]] = {
+    "as in the text": {},
+    "diagonal translations": {"directions": "diagonal"},
+    "torch's initialisation": {"initialisation": "torch"},
+    "C = 1": {"C": 1.0},
+    "penalty in the Hessian": {"regularised": True},
+    "frozen features": {"refit_features": False},
+    "refitted features": {"refit_features": True},
+}
+"""What may differ between the paper's text and its released code, one change at a time."""
+
+
+def check(params: Mapping[str, Any]) -> None:
+    """Check a notebook's parameters before anything is computed.
+
+    Raises
+    ------
+    ParameterError
+        If one is out of range; the message names it, its value and its range.
+    """
+    n = params["n_train"]
+    rules = {
+        "dataset": (params["dataset"] in PAPER, f"one of {', '.join(PAPER)}"),
+        "classes": (len(set(params["classes"])) == 2, "two different classes"),
+        "n_train": (n >= 10 and n % 2 == 0, "even and at least 10"),
+        "augmentations": (
+            bool(params["augmentations"]) and set(params["augmentations"]) <= {"translate", "rotate", "crop"},
+            "some of translate, rotate, crop",
+        ),
+        "scores": (bool(params["scores"]) and set(params["scores"]) <= set(SCORES), f"some of {', '.join(SCORES)}"),
+        "rounds": (params["rounds"] >= 1, "at least 1"),
+        "points": (
+            list(params["points"]) == sorted(set(params["points"])) and all(0 < k < n for k in params["points"]),
+            f"ascending numbers between 0 and n_train = {n}",
+        ),
+        "epochs": (params["epochs"] >= 1, "at least 1"),
+        "C": (params["C"] > 0, "positive"),
+    }
+    for name, (holds, rule) in rules.items():
+        if not holds:
+            raise ParameterError(f"parameter {name} = {params[name]!r} must be {rule}")
 
 
 def settings(params: Mapping[str, Any], augmentation: str) -> dict[str, Any]:
@@ -19,6 +62,7 @@ def settings(params: Mapping[str, Any], augmentation: str) -> dict[str, Any]:
 
     Where the features are a network's, they are made (or found in the cache) here, and named by their digest.
     """
+    check(params)
     own = {field.name: params[field.name] for field in fields(Setting) if field.name in params}
     own |= {"augmentation": augmentation, "classes": list(params["classes"])}
     if own.get("features") == "cnn":
@@ -26,32 +70,18 @@ def settings(params: Mapping[str, Any], augmentation: str) -> dict[str, Any]:
     return own
 
 
-def augmentations(params: Mapping[str, Any]) -> list[str]:
-    """Return the augmentations a notebook runs.
-
-    Raises
-    ------
-    ParameterError
-        If none is named, or one is unknown.
-    """
-    named = list(params["augmentations"])
-    if not named or set(named) - {"translate", "rotate", "crop"}:
-        raise ParameterError(f"augmentations are some of translate, rotate and crop, not {named}")
-    return named
-
-
 def references(params: Mapping[str, Any]) -> Plan:
     """Return the training sets that no policy orders: none augmented, all, and the virtual support vectors."""
     return Plan(
         fixed_set,
-        [settings(params, a) | {"selection": s} for a in augmentations(params) for s in ("none", "all", "vsv")],
+        [settings(params, a) | {"selection": s} for a in params["augmentations"] for s in ("none", "all", "vsv")],
     )
 
 
 def policies(params: Mapping[str, Any]) -> Plan:
     """Return every policy's trajectories, whole rounds one after the other; the baseline is shared by the scores."""
     cells = []
-    tasks = {a: settings(params, a) for a in augmentations(params)}
+    tasks = {a: settings(params, a) for a in params["augmentations"]}
     for round in range(params["rounds"]):
         for own in tasks.values():
             for p in POLICIES:
@@ -65,4 +95,25 @@ def policies(params: Mapping[str, Any]) -> Plan:
 
 def metrics(params: Mapping[str, Any]) -> Plan:
     """Return the scores of all training points without and with full augmentation, one cell an augmentation."""
-    return Plan(score_points, [settings(params, a) for a in augmentations(params)])
+    return Plan(score_points, [settings(params, a) for a in params["augmentations"]])
+
+
+def variants(params: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return the parameters under each variant that differs from the notebook's own, which come first."""
+    own = {field.name: params[field.name] for field in fields(Setting) if field.name in params}
+    changed = {name: dict(params) | change for name, change in VARIANTS.items() if not change.items() <= own.items()}
+    return {"as in the text": dict(params)} | changed
+
+
+def variant_references(params: Mapping[str, Any]) -> Plan:
+    """Return the training sets without and with full augmentation under every variant."""
+    found = {name: references(changed) for name, changed in variants(params).items()}
+    return Plan(fixed_set, [c for plan in found.values() for c in plan.cells if c["selection"] != "vsv"])
+
+
+def variant_policies(params: Mapping[str, Any]) -> Plan:
+    """Return the baseline's and the proportional policies' trajectories, without updates, under every variant."""
+    found = {name: policies(changed) for name, changed in variants(params).items()}
+    kinds = ("baseline", "random", "deterministic")
+    cells = [c for plan in found.values() for c in plan.cells if c["selection"] in kinds and not c["update"]]
+    return Plan(trajectory, cells)
