@@ -11,8 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 from threadpoolctl import threadpool_limits
 
+from augury import device
 from augury.errors import GridError, MissingDataError
 from augury.grid import records
 from augury.grid.code import loaded_hash
@@ -42,24 +44,22 @@ class Outcome:
 
 
 @contextmanager
-def one_thread() -> Iterator[None]:
-    """Hold torch and the linear algebra libraries to one thread: other counts change results in their last bits."""
-    import torch
-
+def threads_kept() -> Iterator[None]:
+    """Give torch and the linear algebra libraries their threads back: what runs here next may want them."""
     before = torch.get_num_threads()
-    torch.set_num_threads(1)
     try:
-        with threadpool_limits(1):
+        with threadpool_limits():
             yield
     finally:
-        torch.set_num_threads(before)
+        device.limit_threads(before)
 
 
 def compute(task: Task) -> Outcome:
     """Run one cell and store its record.
 
     The record is written here, so that it outlives the process that asked for it; it also travels back, for a cache
-    that this machine does not share.
+    that this machine does not share. A cell that is handed out again, because a worker was lost just after finishing
+    it, is found instead of done twice. The process is left with one thread.
     """
     start = time.perf_counter()
     try:
@@ -68,23 +68,30 @@ def compute(task: Task) -> Outcome:
                 f"the code of {identity(task.experiment)} changed while it was in use; run again (in a notebook, "
                 "after restarting the kernel): finished cells are kept"
             )
-        settings = json.loads(canonical(task.settings))
-        with one_thread():
+        record = records.read(task.place)
+        if record is None:
+            device.limit_threads(1)  # other counts change results in their last bits
+            threadpool_limits(1)
+            settings = json.loads(canonical(task.settings))
             rows = records.tidy(task.experiment(**settings), settings)
-        seconds = time.perf_counter() - start
-        record = {
-            "experiment": identity(task.experiment),
-            "settings": settings,
-            "code": task.code,
-            "rows": rows,
-            "seconds": seconds,
-            "versions": records.versions(),
-        }
-        content = records.encode(record)
-        records.store(task.place, content)
-        return Outcome(task.place, seconds, content)
+            record = {
+                "experiment": identity(task.experiment),
+                "settings": settings,
+                "code": task.code,
+                "rows": rows,
+                "seconds": time.perf_counter() - start,
+                "versions": records.versions(),
+            }
+            if task.place.parent.is_dir():
+                records.store(task.place, records.encode(record))
+        return Outcome(task.place, time.perf_counter() - start, records.encode(record))
     except Exception as error:
         missing = isinstance(error, MissingDataError)
         text = str(error) if missing else f"{type(error).__name__}: {error}"
         seconds = time.perf_counter() - start
         return Outcome(task.place, seconds, error=text, details=traceback.format_exc(), missing_data=missing)
+
+
+def failed(task: Task, reason: str) -> Outcome:
+    """Return the outcome of a cell whose worker could not even report an error."""
+    return Outcome(task.place, 0.0, error=reason, details=reason)

@@ -18,6 +18,12 @@ def clock(seconds: float) -> str:
     return f"{whole // 3600}:{whole % 3600 // 60:02}:{whole % 60:02}"
 
 
+def in_notebook() -> bool:
+    """Whether this process is a notebook's kernel."""
+    ipython = sys.modules.get("IPython")
+    return ipython is not None and hasattr(ipython.get_ipython(), "kernel")
+
+
 class Progress:
     """Reports each finished cell with done, total, elapsed and expected time.
 
@@ -40,7 +46,7 @@ class Progress:
         self.start = time.monotonic()
         self.file = os.environ.get("AUGURY_PROGRESS") if show else None
         self.bar: Any = None
-        live = self.stream.isatty() or "ipykernel" in sys.modules
+        live = self.stream.isatty() or in_notebook()
         if show and not self.file and live:
             self.bar = tqdm(total=total, initial=done, desc=name, unit="cell", leave=False, file=self.stream)
         self.lines = show and not self.file and not live

@@ -86,17 +86,29 @@ def decode(content: bytes) -> dict[str, Any]:
 
 
 def store(place: Path, content: bytes) -> None:
-    """Write `content` to `place` so that it is there whole or not at all, whatever dies when."""
-    place.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=place.parent, prefix=f".{place.stem[:16]}-", suffix=".tmp")
+    """Write `content` to `place` so that it is there whole or not at all, whatever dies when.
+
+    Raises
+    ------
+    GridError
+        If it cannot be written; an older file is left as it was.
+    """
+    name = ""
     try:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=place.parent, prefix=f".{place.stem[:16]}-", suffix=".tmp")
         with os.fdopen(handle, "wb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
         os.replace(name, place)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
+    except BaseException as error:
+        if name:
+            Path(name).unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            raise GridError(
+                f"the record {place} cannot be written: {error.strerror}; make room and run again"
+            ) from error
         raise
 
 

@@ -4,29 +4,23 @@ from __future__ import annotations
 
 import json
 import os
-import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from joblib import Parallel, delayed, parallel_config
-from joblib.externals.loky import get_reusable_executor
-from joblib.externals.loky.process_executor import TerminatedWorkerError
 
 from augury import data, paths
 from augury.errors import DataError, GridError, MissingDataError, ParameterError
 from augury.grid import records
-from augury.grid.cells import Outcome, Task, compute
-from augury.grid.code import code_hash, module_hashes
+from augury.grid.cells import Outcome, Task, compute, threads_kept
+from augury.grid.cluster import distributed
+from augury.grid.code import code_hash
 from augury.grid.keys import cell_key, identity
+from augury.grid.processes import processes
 from augury.grid.progress import Progress, clock
 from augury.plan import Plan
-
-ATTEMPTS = 3  # of a run whose workers die without finishing a single cell in between
-
-_pool: dict[str, str] = {}  # the modules that living loky workers have loaded, with their hashes
 
 
 def cores() -> int:
@@ -124,8 +118,13 @@ def run(
         bar = Progress(plan.experiment.__name__, len(tasks), len(tasks) - len(waiting), progress)
         try:
             labels = _labels(tasks)
-            waiting, failures = _with_data(waiting)
-            for task, outcome in _finished(waiting, workers(jobs), scheduler or os.environ.get("AUGURY_SCHEDULER")):
+            by_place = {task.place: task for task in waiting}
+            waiting[0].place.parent.mkdir(parents=True, exist_ok=True)
+            scheduler = scheduler or os.environ.get("AUGURY_SCHEDULER")
+            if not scheduler:
+                waiting, failures = _with_data(waiting)
+            for outcome in _finished(waiting, workers(jobs), scheduler):
+                task = by_place[outcome.place]
                 label = labels[task.place]
                 if outcome.error:
                     failures.append(Failure(task.settings, outcome.error, outcome.details, outcome.missing_data))
@@ -189,38 +188,14 @@ def _labels(tasks: Sequence[Task]) -> dict[Path, str]:
     return {task.place: ", ".join(f"{n} {task.settings[n]}" for n in differ if n in task.settings) for task in tasks}
 
 
-def _finished(tasks: list[Task], jobs: int, scheduler: str | None) -> Iterator[tuple[Task, Outcome]]:
-    """Yield each task as it finishes, with what became of it."""
-    by_place = {task.place: task for task in tasks}
-    jobs = min(jobs, len(tasks))
-    if jobs == 1:
-        yield from ((task, compute(task)) for task in tasks)
-        return
-    attempts = 0
-    while by_place and attempts < ATTEMPTS:
-        before = len(by_place)
-        try:
-            for outcome in _loky(list(by_place.values()), jobs):
-                yield by_place.pop(outcome.place), outcome
-        except TerminatedWorkerError as error:
-            # A worker was killed; cells it had stored are found again, the rest is started anew.
-            for place in [place for place in by_place if place.exists()]:
-                yield by_place.pop(place), Outcome(place, 0.0, place.read_bytes())
-            attempts = 0 if len(by_place) < before else attempts + 1
-            cause = str(error).splitlines()[0]
-            warnings.warn(f"a worker died, {len(by_place)} cells are started again: {cause}", stacklevel=2)
-    for task in by_place.values():
-        reason = f"workers died {ATTEMPTS} times in a row without finishing a cell: too little memory?"
-        yield task, Outcome(task.place, 0.0, error=reason, details=reason)
-
-
-def _loky(tasks: list[Task], jobs: int) -> Iterator[Outcome]:
-    """Yield the outcomes of processes on this machine, as they come."""
-    hashes = module_hashes(tasks[0].experiment)
-    if any(_pool.get(module, found) != found for module, found in hashes.items()):
-        get_reusable_executor().shutdown(wait=True)  # idle workers from an earlier run still hold the old code
-        _pool.clear()
-    _pool.update(hashes)
-    with parallel_config(backend="loky", n_jobs=jobs, inner_max_num_threads=1):
-        parallel = Parallel(batch_size=1, pre_dispatch=jobs, return_as="generator_unordered")
-        yield from parallel(delayed(compute)(task) for task in tasks)
+def _finished(tasks: list[Task], jobs: int, scheduler: str | None) -> Iterator[Outcome]:
+    """Yield what became of each task, as it finishes."""
+    if scheduler and tasks:
+        yield from distributed(tasks, scheduler)
+    elif (jobs := min(jobs, len(tasks))) == 1:
+        for task in tasks:
+            with threads_kept():
+                outcome = compute(task)
+            yield outcome
+    else:
+        yield from processes(tasks, jobs)
