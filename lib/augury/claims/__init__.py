@@ -1,5 +1,6 @@
 """Claims: what a paper says, the tests it is put to over seeds, and the verdicts."""
 
+from augury.claims.choice import best_of
 from augury.claims.claim import VERDICTS, Claim, Part, holm, missing, within
 from augury.claims.means import difference, equivalence, one_sample
 from augury.claims.ranks import proportion, sign_test, spearman, trend
@@ -11,6 +12,7 @@ __all__ = [
     "Claim",
     "Part",
     "Test",
+    "best_of",
     "difference",
     "equivalence",
     "holm",
