@@ -124,9 +124,13 @@ def test_curves_join_both_ends_and_areas_follow_the_trapezoid():
         a = part["accuracy"].to_numpy()
         area = (a[0] + a[1]) / 2 + 2 * (a[1] + a[2]) + 27 * (a[2] + a[3]) + (a[3] + a[4]) / 2
         areas = analysis.auc(part)
-        assert areas["auc"].item() == pytest.approx(area)
-    table = analysis.auc_table(analysis.auc(curves), "translate", "loss")
-    assert len(table) == 11 and table["mean"].is_monotonic_decreasing
+        assert areas["auc"].item() == pytest.approx(area * 1000 / 60)
+    table = analysis.budgets(curves, [5 / 60])
+    assert table["policy"].tolist() == ["No augmentation", "Baseline", "Best policy", "Full augmentation"]
+    means = curves[(curves["k"] == 5) & (curves["policy"] != "Baseline")].groupby("policy")["accuracy"].mean()
+    assert table["mean"][2] == pytest.approx(100 * means.max())
+    with pytest.raises(ParameterError, match="add 6 to points"):
+        analysis.budgets(curves, [0.1])
 
 
 @pytest.mark.parametrize(

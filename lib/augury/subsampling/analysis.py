@@ -42,26 +42,32 @@ def curves(trajectories: pd.DataFrame, references: pd.DataFrame) -> pd.DataFrame
 def auc(curves: pd.DataFrame) -> pd.DataFrame:
     """Return the area under each curve: the trapezoid of accuracy over augmented points, 0 included.
 
-    This is the paper's "AUC" (not that of a ROC): with 1,000 points it is about 1,000 times the mean accuracy.
+    This is the paper's "AUC" (not that of a ROC): with 1,000 points it is about 1,000 times the mean accuracy. Areas of
+    smaller training sets are brought to 1,000 points, so that they compare.
 
     Returns
     -------
     DataFrame
-        augmentation, score, policy, round and auc, in points x accuracy.
+        augmentation, score, policy, round and auc, in points x accuracy per 1,000 training points.
     """
-    rows = [
-        {**dict(zip(KEYS, key, strict=True)), "auc": float(np.trapezoid(group["accuracy"], group["k"]))}
-        for key, group in curves.groupby(KEYS, sort=False)
-    ]
+    rows = []
+    for key, group in curves.groupby(KEYS, sort=False):
+        area = np.trapezoid(group["accuracy"], group["k"]) * 1000 / group["k"].max()
+        rows.append({**dict(zip(KEYS, key, strict=True)), "auc": float(area)})
     return pd.DataFrame(rows)
 
 
-def auc_table(areas: pd.DataFrame, augmentation: str, score: str) -> pd.DataFrame:
-    """Return one AUC table as the paper prints it: policy, mean, std (over rounds; none for one), best first."""
-    part = areas[(areas["augmentation"] == augmentation) & (areas["score"] == score)]
-    table = part.groupby("policy")["auc"].agg(["mean", "std", "size"]).rename(columns={"size": "rounds"})
-    order = [p.name for p in POLICIES if p.name in table.index]
-    return table.loc[order].sort_values("mean", ascending=False, kind="stable").reset_index()
+def inverse_is_worst(areas: pd.DataFrame, augmentation: str, score: str) -> bool:
+    """Return whether the two inverse policies have the smallest mean areas of all."""
+    own = areas[(areas["augmentation"] == augmentation) & (areas["score"] == score)]
+    means = own.groupby("policy")["auc"].mean().sort_values()
+    return bool(means.index[:2].str.contains("Inverse").all())
+
+
+def best_accuracy(curves: pd.DataFrame, augmentation: str) -> float:
+    """Return the best observed accuracy: the largest mean over rounds of any policy, score and number of points."""
+    own = curves[curves["augmentation"] == augmentation]
+    return float(own.groupby(["score", "policy", "k"])["accuracy"].mean().max())
 
 
 def budgets(curves: pd.DataFrame, shares: Sequence[float]) -> pd.DataFrame:
@@ -94,10 +100,10 @@ def budgets(curves: pd.DataFrame, shares: Sequence[float]) -> pd.DataFrame:
     )
 
 
-def at_share(curves: pd.DataFrame, policy: str, score: str, augmentation: str, share: float) -> np.ndarray:
-    """Return a policy's accuracies at a share of augmented points, one a round: shape (rounds,)."""
+def at(curves: pd.DataFrame, policy: str, score: str, augmentation: str, k: int) -> np.ndarray:
+    """Return a policy's accuracies with k augmented points, one a round: shape (rounds,)."""
     own = (curves["policy"] == policy) & (curves["score"] == score) & (curves["augmentation"] == augmentation)
-    return curves[own & (curves["k"] == round(share * curves["k"].max()))].sort_values("round")["accuracy"].to_numpy()
+    return curves[own & (curves["k"] == k)].sort_values("round")["accuracy"].to_numpy()
 
 
 def level(references: pd.DataFrame, augmentation: str, policy: str) -> float:
