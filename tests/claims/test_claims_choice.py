@@ -12,8 +12,9 @@ def test_the_smallest_p_pays_for_the_search():
     samples = {f"k = {k}": draw.normal(shift, 1, 8) for k, shift in ((1, 0.0), (10, 2.0), (50, 1.0))}
     tests = {name: claims.difference(values, 0.0) for name, values in samples.items()}
     best = claims.best_of(tests)
-    assert best.p == pytest.approx(3 * tests["k = 10"].p) and best.effect == tests["k = 10"].effect
-    assert "best of 3: k = 10" in best.name
+    name, smallest = min(tests.items(), key=lambda item: item[1].p)
+    assert best.p == pytest.approx(3 * smallest.p) and best.effect == smallest.effect
+    assert best.name.endswith(f"best of 3: {name}")
     assert claims.best_of({"one": claims.difference([0.0, 0.1, -0.2], 1.0)}).p <= 1
 
 
