@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import threading
 import time
@@ -13,11 +14,17 @@ from pathlib import Path
 import pytest
 
 from augury import paths
+from augury.data import readers
+from augury.data.arrays import Fields
+from augury.data.registry import File, Source
 
 
 @dataclass
 class Answer:
-    """What the server does for one path: `send` bytes of `body` under the announced `length`, then `pause`."""
+    """What the server does for one path: `send` bytes of `body` under the announced `length` (-1: none).
+
+    After a `pause` in seconds, where there is one, the rest of `body` follows.
+    """
 
     body: bytes = b""
     status: int = 200
@@ -44,8 +51,10 @@ def server() -> Iterator[Server]:
                 self.send_header("Content-Length", str(answer.length or len(answer.body)))
             self.end_headers()
             self.wfile.write(answer.body[: answer.send])
-            self.wfile.flush()
-            time.sleep(answer.pause)
+            if answer.pause:
+                time.sleep(answer.pause)
+                with contextlib.suppress(OSError):  # the client may have given up
+                    self.wfile.write(answer.body[answer.send :])
 
         def log_message(self, *_: object) -> None: ...
 
@@ -105,6 +114,17 @@ def registry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Registry:
     monkeypatch.delenv("AUGURY_DATA_MIRROR", raising=False)
     monkeypatch.setenv("AUGURY_DATA", str(tmp_path / "downloads"))
     return Registry(tmp_path, monkeypatch)
+
+
+@pytest.fixture
+def read() -> Callable[..., Fields]:
+    """Run a reader of the registry on files given as pairs of role and path."""
+
+    def run(reader: str, named: list[tuple[str, Path]], **options: object) -> Fields:
+        files = tuple(File(path.name, 0, "0" * 64, role=role) for role, path in named)
+        return readers.read(Source("upstream", reader, files, options), [path for _, path in named])
+
+    return run
 
 
 @pytest.fixture

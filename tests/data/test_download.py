@@ -1,6 +1,7 @@
 """Bad input, each against a real HTTP server: the error says what, why and what to do; nothing half-written stays."""
 
 import gzip
+import io
 import os
 import shutil
 import socket
@@ -9,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -252,6 +254,21 @@ def test_an_older_good_copy_is_kept_when_its_successor_cannot_be_had(server, reg
     with pytest.warns(UserWarning, match="fetching it again"):
         data.fetch("small", progress=False)
     assert (registry.downloads / PATH).read_bytes() == newer
+
+
+def test_an_archive_that_reaches_outside_is_refused_after_an_honest_download(server, registry, answer, line, tmp_path):
+    """The checksum is right, the registry names it: still no byte of it is read or written."""
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as archive:
+        archive.writestr("y", gzip.decompress(LABELS))
+        archive.writestr("../../evil", "evil")
+    body = content.getvalue()
+    server.answers["/a.zip"] = answer(body)
+    source = f'[small.upstream]\nreader = "idx"\nfiles = [{line("small/a.zip", body, server.url + "/a.zip")}]\n'
+    registry.write("small", "{ train = 4 }", source + 'members = { "train/y" = "y" }')
+    with pytest.raises(DataError, match=r"small/a\.zip: the member '\.\./\.\./evil' points outside the archive"):
+        data.load("small")
+    assert registry.files() == ["small/a.zip"] and not list(tmp_path.rglob("evil"))
 
 
 def test_an_interrupt_leaves_nothing(server, registry, answer, monkeypatch):

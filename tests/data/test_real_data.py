@@ -64,7 +64,7 @@ def test_load_from_the_mirror(fields):
     assert data.load("heloc").train.x.equals(dataset.train.x)
 
 
-# Equal to the canonical files: these checksums were published by others for the upstream files themselves. --------------
+# Equal to the canonical files: these checksums were published by others for the upstream files themselves.
 
 CIFAR_10_BINARY = {
     "train": [
