@@ -1,0 +1,17 @@
+"""Reports: a notebook's section and what it records, published numbers beside ours, the generated summaries."""
+
+from augury.report.published import compare, find, published, rank_agreement, works
+from augury.report.readme import readme_map
+from augury.report.section import Section
+from augury.report.summary import write_report
+
+__all__ = [
+    "Section",
+    "compare",
+    "find",
+    "published",
+    "rank_agreement",
+    "readme_map",
+    "works",
+    "write_report",
+]
