@@ -26,7 +26,8 @@ def curves(trajectories: pd.DataFrame, references: pd.DataFrame) -> pd.DataFrame
     Returns
     -------
     DataFrame
-        augmentation, score, policy, round, k, images, accuracy; sorted, from k = 0 (nothing augmented) to k = n (all;
+        augmentation (in the order of the rows), score, policy, round, k, images, accuracy; from k = 0 (nothing
+        augmented) to k = n (all;
         weighted as the policy weights). The baseline, which has no score, is repeated under each.
     """
     scores = [s for s in trajectories["score"].unique() if s != "none"]
@@ -36,7 +37,9 @@ def curves(trajectories: pd.DataFrame, references: pd.DataFrame) -> pd.DataFrame
     columns = ["augmentation", "downweighted", "k", "images", "accuracy"]
     ids = runs[[*KEYS, "downweighted"]].drop_duplicates()
     whole = pd.concat([runs[[*KEYS, "downweighted", *columns[2:]]], ids.merge(ends[columns], on=columns[:2])])
-    return whole.sort_values([*KEYS, "k"], kind="stable").reset_index(drop=True)
+    place = {a: i for i, a in enumerate(trajectories["augmentation"].unique())}
+    whole = whole.sort_values([*KEYS, "k"], kind="stable", key=lambda c: c.map(place) if c.name == KEYS[0] else c)
+    return whole.reset_index(drop=True)
 
 
 def auc(curves: pd.DataFrame) -> pd.DataFrame:
@@ -178,3 +181,50 @@ def name_variants(rows: pd.DataFrame, variants: Mapping[str, Mapping[str, Any]])
         same = np.logical_and.reduce([rows[choice] == params[choice] for choice in CHOICES])
         names[same] = name
     return rows.assign(variant=names)
+
+
+def extremes(rows: pd.DataFrame, scores: Sequence[str], count: int = 10) -> pd.DataFrame:
+    """Return the training points of highest and lowest score on the plain training set (Figs 5, 11-13).
+
+    Returns
+    -------
+    DataFrame
+        end ("highest" or "lowest"), score, rank (1 is the most extreme), point, label, value: highest by
+        influence and by loss, then lowest, as in the figures.
+    """
+    parts = []
+    for end, ascending in (("highest", False), ("lowest", True)):
+        for score in sorted(scores):
+            chosen = rows.sort_values(f"{score}_before", ascending=ascending, kind="stable").head(count)
+            part = chosen[["point", "label"]].assign(value=chosen[f"{score}_before"], end=end, score=score)
+            parts.append(part.assign(rank=range(1, len(part) + 1)))
+    return pd.concat(parts, ignore_index=True)[["end", "score", "rank", "point", "label", "value"]]
+
+
+def distances(ends: pd.DataFrame, x: np.ndarray) -> pd.Series:
+    """Return each point's mean distance to the others of its end and score, in grey levels from 0 to 1.
+
+    Parameters
+    ----------
+    ends : DataFrame
+        From `extremes`.
+    x : ndarray of uint8, shape (n, H, W, C)
+        The training images; a distance is the root mean square over pixels.
+    """
+    found = pd.Series(np.nan, index=ends.index)
+    for _, own in ends.groupby(["end", "score"]):
+        pixels = x[own["point"]].reshape(len(own), -1) / 255
+        apart = np.sqrt(((pixels[:, None] - pixels[None]) ** 2).mean(-1))
+        found[own.index] = apart.sum(1) / (len(own) - 1)
+    return found
+
+
+def summary(curves: pd.DataFrame, areas: pd.DataFrame) -> dict[str, float]:
+    """Return the accuracies of both ends and every policy's mean area, unweighted policies only, of one task."""
+    plain = curves[~curves["policy"].str.contains("Downweight")]
+    ends = {
+        name: plain[plain["k"] == k]["accuracy"].mean()
+        for name, k in zip(("with none", "with all"), (0, plain["k"].max()), strict=True)
+    }
+    means = areas[~areas["policy"].str.contains("Downweight")].groupby("policy", sort=False)["auc"].mean()
+    return ends | {f"AUC {policy}": float(value) for policy, value in means.items()}
