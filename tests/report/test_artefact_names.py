@@ -1,7 +1,7 @@
 """Names of artefacts, alone and in lists."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from augury.report.names import condense, expand, mentions, slug
@@ -38,6 +38,7 @@ def test_condense() -> None:
     assert condense(names) == "Section 1, Table 1, Figures 3, 9-10, Stress analysis, Appendix B"
 
 
+@settings(deadline=None)
 @given(st.sets(st.tuples(st.sampled_from(["Table", "Figure"]), st.integers(1, 40)), min_size=1))
 def test_condense_loses_nothing(pairs: set[tuple[str, int]]) -> None:
     names = [f"{kind} {number}" for kind, number in pairs]

@@ -140,13 +140,16 @@ def test_captions_say_data_profile_and_seeds(repository: Path) -> None:
 def test_shown_displays_body_and_caption(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     section = Section("1-subsampling/policies", namespace())
     shown = section.table(
-        pd.DataFrame({"policy": ["a", "b"], "auc": [995.4163, np.nan]}), "Table 12", "Means.", digits=1
+        pd.DataFrame({"policy": ["a", "b"], "auc": [995.4163, np.nan], "p": [0.25, 3.2e-7]}),
+        "Table 12",
+        "Means.",
+        digits=1,
     )
     displayed: list[Any] = []
     monkeypatch.setattr("augury.report.shown.display", displayed.append)
     shown._ipython_display_()
     html = displayed[0]._repr_html_()
-    assert "995.4<" in html and "—" in html and "nan" not in html.lower()
+    assert ">995.4<" in html and ">3.2e-07<" in html and "—" in html and "nan" not in html.lower()
     assert displayed[1].data.startswith("**Table 12.**")
 
 

@@ -147,7 +147,7 @@ class Section:
             The number the artefact comes down to, if it is one, for the report.
         """
         note = self._about(name, rows)
-        figures.save(fig, self.folder / slug(name), rows, footer=f"{name}: {note}")
+        figures.save(fig, self.folder / slug(name), rows, footer=f"{name} ({note})")
         plt.close(fig)
         self._keep(name, ("png", "svg", "csv"), caption, note, published, ours)
         return picture(self.folder / f"{slug(name)}.png", f"**{name}.** {caption} *({note})*")

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,22 +12,22 @@ from IPython.display import Image, Markdown, display
 
 @dataclass(frozen=True)
 class Sheet:
-    """A table as it is printed: floats to `digits` decimals, or to the own number of a column in `columns`."""
+    """A table as it is printed: floats to `digits` decimals, or in powers of ten if smaller; a dash if missing."""
 
     rows: pd.DataFrame
     digits: int = 3
-    columns: Mapping[str, int] = field(default_factory=dict)
+
+    def _cell(self, value: Any) -> str:
+        if pd.isna(value):
+            return "—"
+        if not isinstance(value, float):
+            return str(value)
+        small = 0 < abs(value) < 10.0**-self.digits
+        return f"{value:.1e}" if small else f"{value:.{self.digits}f}"
 
     def _text(self) -> pd.DataFrame:
-        """Return the table as text; what is missing is a dash."""
-        columns = {}
-        for name in self.rows.columns:
-            form = f"{{:.{self.columns.get(name, self.digits)}f}}".format if self._fractional(name) else str
-            columns[name] = ["—" if pd.isna(value) else form(value) for value in self.rows[name]]
+        columns = {name: [self._cell(value) for value in self.rows[name]] for name in self.rows}
         return pd.DataFrame(columns, dtype=object)
-
-    def _fractional(self, name: str) -> bool:
-        return bool(pd.api.types.is_float_dtype(self.rows[name]))
 
     def _repr_html_(self) -> str:
         return str(self._text().to_html(index=False, border=0))
