@@ -99,6 +99,7 @@ def test_map_has_a_row_for_every_notebook(repository: Path) -> None:
     assert "| Figures 3, 9-10, Tables 3-20 | [1-subsampling/policies](notebooks/1-subsampling/policies.ipynb) |" in text
     assert "`make figures PROFILE=laptop ONLY=1-subsampling/policies`" in text
     assert text.count("to come") == sum(len(work.notebooks) for work in works()) - 1 + 2
+    assert "](../notebooks/1-subsampling/policies.ipynb)" in map_table("../")
     record()
     row = next(line for line in map_table().splitlines() if "[1-subsampling/policies]" in line)
     assert row.endswith("| 1 s | mnist: 1 replicated, 1 not replicated |")

@@ -1,7 +1,7 @@
 """Reports: a notebook's section and what it records, published numbers beside ours, the generated summaries."""
 
 from augury.report.published import compare, find, published, rank_agreement, works
-from augury.report.readme import readme_map
+from augury.report.readme import map_table, readme_map
 from augury.report.section import Section
 from augury.report.summary import write_report
 
@@ -9,6 +9,7 @@ __all__ = [
     "Section",
     "compare",
     "find",
+    "map_table",
     "published",
     "rank_agreement",
     "readme_map",

@@ -19,7 +19,7 @@ def _verdict(recorded: list[Result]) -> str:
     return "; ".join(f"{run}: {text}" if run else text for run, text in parts) or "not run"
 
 
-def _row(work: Work, notebook: str) -> list[str]:
+def _row(work: Work, notebook: str, base: str) -> list[str]:
     artefacts = condense([artefact.name for artefact in work.artefacts if artefact.notebook == notebook])
     if not notebook or not (paths.root() / "notebooks" / f"{notebook}.ipynb").exists():
         return [artefacts, notebook or "—", "to come", "—", "not run"]
@@ -27,12 +27,14 @@ def _row(work: Work, notebook: str) -> list[str]:
     profile = next((profile for profile, recorded in found.items() if recorded), PROFILES[0])
     recorded = found[profile]
     time = md.duration(sum(result.seconds for result in recorded)) if recorded else "—"
-    link = md.link(notebook, f"notebooks/{notebook}.ipynb")
+    link = md.link(notebook, f"{base}notebooks/{notebook}.ipynb")
     return [artefacts, link, f"`make figures PROFILE={profile} ONLY={notebook}`", time, _verdict(recorded)]
 
 
-def map_table() -> str:
+def map_table(base: str = "") -> str:
     """Return the map as Markdown: a table for each work, a row for each of its notebooks.
+
+    Links begin with `base`, the way from the page to the repository's root: "../" for a notebook in notebooks/.
 
     Times are for two cores and from nothing; cells that notebooks share are computed once.
     """
@@ -40,7 +42,7 @@ def map_table() -> str:
     tables = []
     for work in works():
         notebooks = [*work.notebooks, *([""] if any(not a.notebook for a in work.artefacts) else [])]
-        rows = [_row(work, notebook) for notebook in notebooks]
+        rows = [_row(work, notebook, base) for notebook in notebooks]
         tables.append(f"**{work.title}** ({work.authors}, {work.venue})\n\n{md.table(header, rows)}")
     return "\n\n".join(tables)
 
