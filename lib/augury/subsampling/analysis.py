@@ -27,8 +27,7 @@ def curves(trajectories: pd.DataFrame, references: pd.DataFrame) -> pd.DataFrame
     -------
     DataFrame
         augmentation (in the order of the rows), score, policy, round, k, images, accuracy; from k = 0 (nothing
-        augmented) to k = n (all;
-        weighted as the policy weights). The baseline, which has no score, is repeated under each.
+        augmented) to k = n (all; weighted as the policy weights). The baseline has no score and is repeated under each.
     """
     scores = [s for s in trajectories["score"].unique() if s != "none"]
     baseline = trajectories[trajectories["score"] == "none"]

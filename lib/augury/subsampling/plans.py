@@ -57,12 +57,34 @@ def check(params: Mapping[str, Any]) -> None:
             raise ParameterError(f"parameter {name} = {params[name]!r} must be {rule}")
 
 
+def deviations(params: Mapping[str, Any]) -> list[str]:
+    """Return what a run under these parameters does differently from the paper, for the report."""
+    kinds = {
+        "digits": "scikit-learn's digits, enlarged to 28 x 28, stand in for the paper's data",
+        "lenet": "the LeNet's features are learnt once, on the plain training set, and frozen (on MNIST the paper learns "
+        "them anew on every training set)",
+        "cnn": f"the features are those of the residual network {params['network']!r}, trained for "
+        f"{params['network_epochs']} epochs, in place of a ResNet50v2",
+    }
+    found = [kinds["digits"]] if params["dataset"] == "digits" else []
+    if params["features"] == "cnn" and params["network"] != "resnet50v2":
+        found.append(kinds["cnn"])
+    if params["features"] == "lenet" and not params["refit_features"]:
+        found.append(kinds["lenet"])
+    if params["rounds"] < 5:
+        found.append(f"{params['rounds']} rounds of every stochastic policy instead of 5")
+    return [
+        *found,
+        "one baseline serves both scores; a policy and its downweighted version share their draws",
+        "the same training set gives the same model, in whatever order its points were chosen",
+    ]
+
+
 def settings(params: Mapping[str, Any], augmentation: str) -> dict[str, Any]:
     """Return the flat settings of a cell's task, features and classifier from a notebook's parameters.
 
     Where the features are a network's, they are made (or found in the cache) here, and named by their digest.
     """
-    check(params)
     own = {field.name: params[field.name] for field in fields(Setting) if field.name in params}
     own |= {"augmentation": augmentation, "classes": list(params["classes"])}
     if own.get("features") == "cnn":
@@ -70,20 +92,22 @@ def settings(params: Mapping[str, Any], augmentation: str) -> dict[str, Any]:
     return own
 
 
+def tasks(params: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the settings of each augmentation's task, after checking the parameters; see `check` and `settings`."""
+    check(params)
+    return [settings(params, augmentation) for augmentation in params["augmentations"]]
+
+
 def references(params: Mapping[str, Any]) -> Plan:
     """Return the training sets that no policy orders: none augmented, all, and the virtual support vectors."""
-    return Plan(
-        fixed_set,
-        [settings(params, a) | {"selection": s} for a in params["augmentations"] for s in ("none", "all", "vsv")],
-    )
+    return Plan(fixed_set, [own | {"selection": s} for own in tasks(params) for s in ("none", "all", "vsv")])
 
 
 def policies(params: Mapping[str, Any]) -> Plan:
     """Return every policy's trajectories, whole rounds one after the other; the baseline is shared by the scores."""
-    cells = []
-    tasks = {a: settings(params, a) for a in params["augmentations"]}
+    cells, whole = [], tasks(params)
     for round in range(params["rounds"]):
-        for own in tasks.values():
+        for own in whole:
             for p in POLICIES:
                 if round and not p.stochastic or p.downweight and not p.update:
                     continue  # one trajectory serves both weightings where the scores are not updated
@@ -95,7 +119,7 @@ def policies(params: Mapping[str, Any]) -> Plan:
 
 def metrics(params: Mapping[str, Any]) -> Plan:
     """Return the scores of all training points without and with full augmentation, one cell an augmentation."""
-    return Plan(score_points, [settings(params, a) for a in params["augmentations"]])
+    return Plan(score_points, tasks(params))
 
 
 def variants(params: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
