@@ -61,8 +61,8 @@ def deviations(params: Mapping[str, Any]) -> list[str]:
     """Return what a run under these parameters does differently from the paper, for the report."""
     kinds = {
         "digits": "scikit-learn's digits, enlarged to 28 x 28, stand in for the paper's data",
-        "lenet": "the LeNet's features are learnt once, on the plain training set, and frozen (on MNIST the paper learns "
-        "them anew on every training set)",
+        "lenet": "the LeNet's features are learnt once, on the plain training set, and frozen (on MNIST the paper "
+        "learns them anew on every training set)",
         "cnn": f"the features are those of the residual network {params['network']!r}, trained for "
         f"{params['network_epochs']} epochs, in place of a ResNet50v2",
     }
