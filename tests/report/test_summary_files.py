@@ -7,7 +7,7 @@ import pytest
 
 from augury.claims import Claim, Part, Test, missing, within
 from augury.errors import AuguryError
-from augury.report import Section, readme_map, works, write_report
+from augury.report import Section, readme_map, verdicts, works, write_report
 from augury.report.markdown import duration, joint, table, tally
 from augury.report.readme import BEGIN, END, map_table, with_map
 from augury.report.summary import report
@@ -85,6 +85,15 @@ def test_runs_and_profiles_stand_one_below_the_other(repository: Path) -> None:
     rows = rows_of(report(), "Table 12")
     assert [row[2] for row in rows] == ["laptop, mnist", "laptop, mnist-frozen", "paper"]
     assert [row[6] for row in rows] == ["partly", "not replicated", "partly"]
+
+
+def test_verdicts_of_all_runs_make_one_table(repository: Path) -> None:
+    assert verdicts().empty
+    record(run="mnist")
+    record(run="cifar-10", p=0.5)
+    found = verdicts()
+    assert sorted(found["where"]) == ["laptop, cifar-10", "laptop, mnist"]
+    assert dict(zip(found["where"], found["verdict"], strict=True))["laptop, mnist"] == "replicated"
 
 
 def test_report_is_deterministic_and_written_whole(repository: Path) -> None:

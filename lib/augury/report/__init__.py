@@ -3,7 +3,7 @@
 from augury.report.published import compare, find, published, rank_agreement, works
 from augury.report.readme import map_table, readme_map
 from augury.report.section import Section
-from augury.report.summary import write_report
+from augury.report.summary import verdicts, write_report
 
 __all__ = [
     "Section",
@@ -13,6 +13,7 @@ __all__ = [
     "published",
     "rank_agreement",
     "readme_map",
+    "verdicts",
     "works",
     "write_report",
 ]

@@ -7,6 +7,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from augury import paths
 from augury.report import markdown as md
 from augury.report.names import mentions
@@ -153,6 +155,13 @@ def report() -> str:
         rows.append([work.title, f"{len(made)} of {len(work.artefacts)}", verdicts or "not run"])
     overview = md.table(["work", "artefacts recorded", "claims, counted by run"], rows)
     return "\n\n".join([HEAD, overview, *chapters]) + "\n"
+
+
+def verdicts() -> pd.DataFrame:
+    """Return every recorded verdict: claim, profile and run, verdict, and how many of its parts hold."""
+    recorded = [result for profile in PROFILES for result in results(paths.root() / "figures", profile)]
+    rows = [verdict_row(claim) | {"where": _where(result)} for result in recorded for claim in result.claims]
+    return pd.DataFrame(rows, columns=["claim", "where", "verdict", "holds"])
 
 
 def write_report() -> Path:
