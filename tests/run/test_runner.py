@@ -21,7 +21,8 @@ SLOW = "1-a/slow"
 
 def write_all(house: Any) -> None:
     """One notebook for each way to end."""
-    where = "import os\nprint(os.getcwd(), os.environ['AUGURY_JOBS'], os.environ['OMP_NUM_THREADS'])"
+    where = "import os\nprint(os.getcwd(), os.environ['AUGURY_JOBS'], os.environ['OMP_NUM_THREADS'])\n"
+    where += "print(os.environ['AUGURY_SCHEDULER'])"
     house.notebook("1-a/good", where, figure=True)
     house.notebook("1-a/fails", "print('before')", "def f():\n    return 1 / 0\n\nf()", "print('never')")
     missing = "from augury.errors import MissingDataError\nraise MissingDataError('no mnist; make data DATASETS=mnist')"
@@ -50,7 +51,7 @@ def ran(tmp_path_factory: pytest.TempPathFactory, new_house: Any) -> Iterator[tu
         for name, value in house.environment.items():
             patch.setenv(name, value)
         patch.setattr(runner, "GRACE", 1)
-        outcomes = runner.run_jobs(plan_jobs(discover()), Budget(2, 1), timeout=20)
+        outcomes = runner.run_jobs(plan_jobs(discover()), Budget(2, 1), timeout=20, scheduler="tcp://here:1")
     assert [outcome.job.name for outcome in outcomes][-1] == "0-index"
     yield house, {outcome.job.name: outcome for outcome in outcomes}
 
@@ -61,7 +62,12 @@ Ran = tuple[Any, dict[str, Outcome]]
 def test_a_good_notebook_is_done_in_its_folder_on_its_share(ran: Ran) -> None:
     house, outcomes = ran
     assert (outcomes["1-a/good"].status, outcomes["1-a/good"].reason) == ("done", "")
-    assert house.outputs(house.build / "quick/1-a/good.ipynb").split() == [str(house.notebooks / "1-a"), "1", "1"]
+    assert house.outputs(house.build / "quick/1-a/good.ipynb").split() == [
+        str(house.notebooks / "1-a"),
+        "1",
+        "1",
+        "tcp://here:1",
+    ]
     assert (house.figures / "quick/1-a/good/figure-1.csv").read_text() == "n\n3\n"
 
 
@@ -104,6 +110,7 @@ def test_only_whole_copies_are_promoted(ran: Ran) -> None:
     done = {path.relative_to(folder).as_posix() for path in folder.rglob("*.ipynb") if ".failed" not in path.name}
     assert done == {"1-a/good.ipynb", "0-index.ipynb"}
     failed = nbformat.read(folder / "1-a/fails.failed.ipynb", as_version=4)
+    assert list((folder / ".running").iterdir()) == []
     assert any("division by zero" in str(cell.get("outputs")) for cell in failed.cells)
 
 
@@ -149,3 +156,4 @@ def test_ending_the_runner_ends_its_kernels(house: Any, augury_command: Any) -> 
     while alive(pid):
         assert time.monotonic() < deadline, "the kernel outlived the runner"
         time.sleep(0.05)
+    assert not list((house.build / "quick").rglob("*.ipynb"))

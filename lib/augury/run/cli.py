@@ -59,7 +59,7 @@ def _run(options: argparse.Namespace) -> int:
             if outcome.status == "done":
                 stored.store(outcome.job, runner.executed(outcome.job))
     screen.summary(outcomes, Console(file=sys.stderr))
-    print(f"executed copies: {runner.build(options.profile)}", file=sys.stderr)
+    print(f"executed copies, of failures too (.failed.ipynb): {runner.build(options.profile)}", file=sys.stderr)
     return int(any(outcome.status != "done" for outcome in outcomes))
 
 
@@ -84,7 +84,9 @@ def _list(options: argparse.Namespace) -> int:
     took = runner.times(options.profile)
     table = Table()
     for column in ("notebook", "artefacts", "last took"):
-        table.add_column(column, justify="right" if column == "last took" else "left", overflow="fold")
+        table.add_column(
+            column, justify="right" if column == "last took" else "left", overflow="fold", no_wrap=column == "notebook"
+        )
     for job in profiles.plan_jobs(notebooks.discover(), options.profile):
         time = screen.clock(took[job.name]) if job.name in took else ""
         table.add_row(job.name, ", ".join(job.notebook.artefacts), time)

@@ -5,9 +5,11 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -61,6 +63,7 @@ class Running:
             except subprocess.TimeoutExpired:
                 self.process.kill()  # its kernel notices, and ends by itself
                 self.process.wait()
+        shutil.rmtree(self.folder, ignore_errors=True)
 
 
 def _state(place: Path) -> dict[str, Any]:
@@ -73,10 +76,10 @@ def _state(place: Path) -> dict[str, Any]:
 
 def _start(job: Job, budget: Budget, timeout: int, scheduler: str | None) -> Running:
     target = executed(job)
-    folder = build(job.profile) / ".running" / target.relative_to(build(job.profile)).with_suffix("")
-    folder.mkdir(parents=True, exist_ok=True)
-    for left in folder.iterdir():
-        left.unlink()
+    place = build(job.profile) / ".running"
+    place.mkdir(parents=True, exist_ok=True)
+    # A folder of its own each time: the same notebook may be running in another terminal.
+    folder = Path(tempfile.mkdtemp(prefix=f"{target.stem}-", dir=place))
     description = {
         "notebook": str(job.notebook.path),
         "output": str(folder / target.name),
@@ -122,6 +125,7 @@ def _end(running: Running) -> Outcome:
         os.replace(copy, target if outcome.status == DONE else failed)
     if outcome.status == DONE:
         failed.unlink(missing_ok=True)
+    shutil.rmtree(running.folder, ignore_errors=True)
     return outcome
 
 

@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from rich.console import Console
 from rich.live import Live
@@ -140,7 +140,8 @@ def summary(outcomes: Sequence[Outcome], console: Console) -> None:
     """Print a table of how all notebooks ended, then the errors in full."""
     table = Table()
     for column in ("notebook", "outcome", "time", "reason"):
-        table.add_column(column, justify="right" if column == "time" else "left", overflow="fold")
+        justify: Literal["left", "right"] = "right" if column == "time" else "left"
+        table.add_column(column, justify=justify, overflow="fold", no_wrap=column in ("notebook", "outcome"))
     for outcome in outcomes:
         status = Text(outcome.status, style=_STYLES[outcome.status])
         table.add_row(outcome.job.name, status, clock(outcome.seconds), Text(outcome.reason))
