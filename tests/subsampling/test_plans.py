@@ -80,10 +80,13 @@ def test_parameters_out_of_range_are_refused_before_anything_runs(wrong, match):
         plans.policies(PARAMS | wrong)
 
 
-def test_deviations_follow_the_parameters():
-    digits = plans.deviations(PARAMS | {"network": "small", "network_epochs": 3, "rounds": 2, "refit_features": False})
+def test_deviations_follow_the_parameters(monkeypatch):
+    monkeypatch.setattr(plans, "stored_features", lambda setting, network: {"network_accuracy": 0.8})
+    network = {"network": "small", "network_epochs": 3, "network_batch": 64, "network_optimiser": "sgd"}
+    network |= {"network_lr": 0.1, "network_weight_decay": 0.0}
+    digits = plans.deviations(PARAMS | network | {"rounds": 2, "refit_features": False})
     assert any("digits" in text for text in digits) and any("2 rounds" in text for text in digits)
-    mnist = PARAMS | {"dataset": "mnist", "network": "small", "network_epochs": 3}
-    assert not any("digits" in text or "rounds" in text or "frozen" in text for text in plans.deviations(mnist))
+    mnist = PARAMS | network | {"dataset": "mnist"}
+    assert not any("digits" in text or "rounds" in text or "once" in text for text in plans.deviations(mnist))
     cifar = plans.deviations(mnist | {"features": "cnn", "refit_features": False})
-    assert any("'small', trained for 3 epochs" in text for text in cifar)
+    assert any("'small', trained here for 3 epochs to 80.0%" in text for text in cifar)
