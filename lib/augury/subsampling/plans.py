@@ -69,13 +69,11 @@ def deviations(params: Mapping[str, Any]) -> list[str]:
         setting = Setting.of(dict(params) | {"augmentation": params["augmentations"][0]})
         accuracy = stored_features(setting, {key: params[key] for key in NETWORK})["network_accuracy"]
         found.append(
-            f"features of the residual network {params['network']!r}, trained here for {params['network_epochs']} epochs "
-            f"to {accuracy:.1%} test accuracy on all classes (the paper: a ResNet50v2)"
+            f"features of the residual network {params['network']!r}, trained here for {params['network_epochs']} epochs"
+            f" to {accuracy:.1%} test accuracy on all classes (the paper: a ResNet50v2)"
         )
     if params["features"] == "lenet" and not params["refit_features"]:
-        found.append(
-            "the LeNet's features are learnt once, on the plain training set (on MNIST the paper learns them anew)"
-        )
+        found.append("the LeNet's features are learnt once, on the plain set (on MNIST the paper learns them anew)")
     if params["rounds"] < 5:
         found.append(f"{params['rounds']} rounds of every stochastic policy instead of 5")
     return [
