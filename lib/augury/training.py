@@ -42,9 +42,9 @@ def one_cycle(progress: float, rise: float = 0.2) -> float:
 
 SCHEDULES: dict[str, Callable[[float], float]] = {"constant": constant, "one-cycle": one_cycle}
 OPTIMISERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
-    "sgd": lambda parameters, **kw: torch.optim.SGD(parameters, momentum=0.9, nesterov=True, **kw),
     "adam": torch.optim.Adam,
     "adamw": torch.optim.AdamW,
+    "sgd": lambda parameters, **kw: torch.optim.SGD(parameters, momentum=0.9, nesterov=True, **kw),
 }
 
 

@@ -120,15 +120,16 @@ class ResNetV2(nn.Module):
         self.register_buffer("mean", torch.full((channels,), 127.5))
         self.register_buffer("std", torch.full((channels,), 127.5))
         width, kernel, stride = stem
-        self.stem = nn.Conv2d(channels, width, kernel, stride, padding=(kernel - 1) // 2, bias=False)
-        blocks = []
-        for stage, (count, out, middle) in enumerate(zip(units, widths, bottlenecks, strict=True)):
-            for unit in range(count):
-                blocks.append(Unit(width, out, 2 if stage > 0 and unit == 0 else 1, middle))
-                width = out
-        self.blocks = nn.Sequential(*blocks)
-        self.norm = nn.BatchNorm2d(width)
-        self.head = nn.Linear(width, n_classes)
+        with torch.random.fork_rng(devices=[]):  # torch's own initialisation, replaced below, draws globally
+            self.stem = nn.Conv2d(channels, width, kernel, stride, padding=(kernel - 1) // 2, bias=False)
+            blocks = []
+            for stage, (count, out, middle) in enumerate(zip(units, widths, bottlenecks, strict=True)):
+                for unit in range(count):
+                    blocks.append(Unit(width, out, 2 if stage > 0 and unit == 0 else 1, middle))
+                    width = out
+            self.blocks = nn.Sequential(*blocks)
+            self.norm = nn.BatchNorm2d(width)
+            self.head = nn.Linear(width, n_classes)
         self.n_features = width
         generator = torch_generator(seed, "resnet")
         for parameter in self.parameters():

@@ -69,7 +69,7 @@ def deviations(params: Mapping[str, Any]) -> list[str]:
         setting = Setting.of(dict(params) | {"augmentation": params["augmentations"][0]})
         accuracy = stored_features(setting, {key: params[key] for key in NETWORK})["network_accuracy"]
         found.append(
-            f"features of the residual network {params['network']!r}, trained here for {params['network_epochs']} epochs"
+            f"features of the network {params['network']!r}, trained here for {params['network_epochs']} epochs"
             f" to {accuracy:.1%} test accuracy on all classes (the paper: a ResNet50v2)"
         )
     if params["features"] == "lenet" and not params["refit_features"]:
