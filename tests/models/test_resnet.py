@@ -51,8 +51,8 @@ def test_depth_of_the_presets():
 def test_unit_is_the_published_one(out, stride, middle):
     """x_{l+1} = h(x_l) + F(x_l), with F = W . relu(bn(W . relu(bn(x)))), in plain functions."""
     unit = Unit(8, out, stride, middle).double()
-    for norm in unit.norms:
-        nn.init.normal_(norm.weight), nn.init.normal_(norm.bias)
+    for seed, parameter in enumerate(unit.parameters()):
+        nn.init.normal_(parameter, generator=torch_generator(seed))
     x = torch.randn(3, 8, 6, 6, dtype=torch.float64, generator=torch_generator(1))
 
     def preactivate(z, norm):
@@ -75,13 +75,14 @@ def test_unit_is_the_published_one(out, stride, middle):
 @pytest.mark.parametrize("width_in", [2, 4, 16])
 def test_gradients_of_strided_pointwise_convolutions_are_right_channels_last(width_in):
     conv = Pointwise(width_in, 8, 2).to(memory_format=torch.channels_last)
+    nn.init.normal_(conv.weight, generator=torch_generator(1))
     x = torch.randn(8, width_in, 8, 8, generator=torch_generator(0)).contiguous(memory_format=torch.channels_last)
     twin = conv.weight.detach().double().requires_grad_()
     expected = F.conv2d(x.double(), twin, stride=2)
     expected.square().sum().backward()
     out = conv(x)
     out.square().sum().backward()
-    torch.testing.assert_close(out.double(), expected)
+    torch.testing.assert_close(out.double(), expected, rtol=1e-4, atol=1e-5)
     torch.testing.assert_close(conv.weight.grad.double(), twin.grad, rtol=1e-4, atol=1e-3)
 
 

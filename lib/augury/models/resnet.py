@@ -140,12 +140,9 @@ class ResNetV2(nn.Module):
     @torch.no_grad()
     def calibrate(self, x: Tensor) -> None:
         """Take each channel's mean and standard deviation from training images of shape (n, H, W, C)."""
-        sums, squares = (
-            torch.zeros_like(self.mean, dtype=torch.float64),
-            torch.zeros_like(self.std, dtype=torch.float64),
-        )
+        sums, squares = torch.zeros(2, len(self.mean), dtype=torch.float64)
         for part in x.split(4096):
-            values = part.to(self.mean.device).double()
+            values = part.cpu().double()
             sums += values.sum((0, 1, 2))
             squares += values.square().sum((0, 1, 2))
         mean = sums / x[..., 0].numel()
