@@ -4,6 +4,7 @@ import importlib
 import io
 import json
 import math
+import os
 import shutil
 from pathlib import Path
 from types import ModuleType
@@ -173,6 +174,8 @@ def test_changed_code_is_not_mistaken_for_what_is_loaded(experiments: ModuleType
     run(plan, jobs=1, cache=cache)
     source = Path(experiments.__file__ or "")
     source.write_text(source.read_text().replace("size=3", "size=4"))
+    later = source.stat().st_mtime + 2
+    os.utime(source, (later, later))  # Python tells sources apart by whole seconds
     assert missing(plan, cache) == [{"x": 0}]
     with pytest.raises(GridError, match="changed while it was in use"):
         run(plan, jobs=1, cache=cache)  # this process still holds the old code
