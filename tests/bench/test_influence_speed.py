@@ -37,7 +37,7 @@ def test_against_a_loop_of_autograd_and_pydvl(capsys):
 
     def loop():
         theta = torch.tensor(model.theta, requires_grad=True)
-        penalty = torch.diag(torch.r_[torch.full((P,), 1 / (C * N)), torch.zeros(1)].double())
+        penalty = torch.diag(torch.tensor([1 / (C * N)] * P + [0.0], dtype=torch.float64))
         inverse = torch.linalg.inv(torch.func.hessian(lambda th: loss(th, Z, t))(theta.detach()) + penalty)
         values = []
         for i in range(LOOP):
