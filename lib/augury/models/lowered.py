@@ -2,8 +2,9 @@
 
 Convolutions with a handful of channels starve a CPU's vector units. Here an output *tile* of t x t positions is
 computed from its (t + k - 1) x (t + k - 1) input patch by one dense matrix, which holds the kernel shifted to each
-position (Toeplitz blocks). That spends 1.4 to 2.6 times the multiplications at a higher rate: about 1.3 times as fast in all as
-torch's default layout, and no faster than its channels-last one (`tests/bench/test_lenet_speed.py`). The four members of each pooling window lie in four equal column blocks, so that pooling is three vector maxima.
+position (Toeplitz blocks). That spends 1.4 to 2.6 times the multiplications at a higher rate: about 1.3 times as fast
+in all as torch's default layout, and no faster than its channels-last one (`tests/bench/test_lenet_speed.py`). The
+four members of each pooling window lie in four equal column blocks, so that pooling is three vector maxima.
 """
 
 from __future__ import annotations
