@@ -31,7 +31,7 @@ def edit(file: Path, old: str, new: str) -> None:
 def test_dependencies_are_followed_through_the_package_but_not_into_data(experiments: ModuleType) -> None:
     found = dependencies(trajectory)
     assert {"augury.subsampling.sweep", "augury.subsampling.task", "augury.models.logistic"} <= set(found)
-    assert "augury.models.lowered" in found  # only imported by augury.models.lenet, two steps away
+    assert "augury.models.lenet" in found  # only imported by augury.subsampling.features, two steps away
     assert not [name for name in found if name.startswith(("augury.data", "augury.errors", "augury.paths"))]
     assert not [name for name in found if name.startswith(("augury.report", "augury.grid", "augury.run"))]
     assert list(dependencies(experiments.draw)) == ["augury.seeding", "grid_experiments"]

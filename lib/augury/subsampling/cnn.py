@@ -16,7 +16,7 @@ from augury import data, device, paths
 from augury.models.resnet import ResNetV2, resnet
 from augury.seeding import torch_generator
 from augury.subsampling.features import Setting, read_features, store_features
-from augury.training import evaluate, extract, fit
+from augury.training.loop import evaluate, extract, fit
 
 NETWORK = ("network", "network_epochs", "network_batch", "network_lr", "network_optimiser", "network_weight_decay")
 

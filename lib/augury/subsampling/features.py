@@ -9,14 +9,14 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
-import torch
 
 from augury import device, paths
 from augury.augment.exhaustive import Directions
 from augury.errors import DataError, ParameterError
-from augury.models.lenet import LeNet, fit_lenet, lenet_features
+from augury.models.lenet import LeNet
 from augury.seeding import torch_generator
 from augury.subsampling.task import Task, binary_task
+from augury.training.loop import extract, fit
 
 FEATURES = ("lenet", "cnn", "pixels")
 
@@ -84,22 +84,17 @@ class Setting:
 
 
 def train_lenet(setting: Setting, x: np.ndarray, y: np.ndarray) -> LeNet:
-    """Train a LeNet on images and labels; the same set gives the same network."""
-    where = device.pick()
-    model = LeNet(2, x.shape[1:], setting.initialisation).to(where)
-    fit_lenet(
-        model,
-        torch.from_numpy(x).to(where),
-        torch.from_numpy(y).to(where),
-        epochs=setting.epochs,
-        generator=torch_generator(setting.seed, "subsampling", "shuffle"),
-    )
+    """Train a LeNet on images and labels as in Appendix B; the same set gives the same network."""
+    model = LeNet(2, x.shape[1:], setting.initialisation)
+    fit(
+        model, x, y, epochs=setting.epochs, batch_size=512, lr=1e-3, optimiser="keras-adam", mixed_precision=False,
+        generator=torch_generator(setting.seed, "subsampling", "shuffle"), device=device.pick(),
+    )  # fmt: skip
     return model
 
 
 def _through_lenet(model: LeNet, x: np.ndarray) -> np.ndarray:
-    where = next(model.parameters()).device
-    return lenet_features(model, torch.from_numpy(x).to(where)).cpu().numpy().astype(np.float64)
+    return extract(model, x).astype(np.float64)
 
 
 FeatureArrays = tuple[np.ndarray, np.ndarray, np.ndarray]

@@ -7,11 +7,11 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from augury import training
 from augury.errors import ModelError, ParameterError
 from augury.models.resnet import ResNetV2
 from augury.seeding import torch_generator
-from augury.training import evaluate, extract, fit, one_cycle
+from augury.training import loop
+from augury.training.loop import evaluate, extract, fit, one_cycle
 
 
 def blobs(n=60, seed=0):
@@ -194,9 +194,9 @@ def test_an_interrupted_write_leaves_the_older_checkpoint(tmp_path, monkeypatch)
         path.write_bytes(b"half")
         raise OSError("no space left on device")
 
-    monkeypatch.setattr(training.torch, "save", full_disk)
+    monkeypatch.setattr(loop.torch, "save", full_disk)
     with pytest.raises(OSError, match="no space"):
-        training._save(file, {})
+        loop._save(file, {})
     assert file.read_bytes() == before and len(list(tmp_path.iterdir())) == 1
 
 
@@ -274,7 +274,7 @@ def test_extract_depends_on_the_image_alone():
         ({"batch_size": 0}, "batch_size 0"),
         ({"patience": 2}, "validation"),
         ({"patience": 0, "validation": blobs()}, "patience 0"),
-        ({"optimiser": "lbfgs"}, "adam, adamw, sgd"),
+        ({"optimiser": "lbfgs"}, "adam, adamw, keras-adam, sgd"),
         ({"schedule": "steps"}, "constant, one-cycle"),
         ({"sample_weight": np.ones(59)}, "60 finite numbers"),
         ({"sample_weight": -np.ones(60)}, "60 finite numbers"),

@@ -44,6 +44,7 @@ SCHEDULES: dict[str, Callable[[float], float]] = {"constant": constant, "one-cyc
 OPTIMISERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
     "adam": torch.optim.Adam,
     "adamw": torch.optim.AdamW,
+    "keras-adam": lambda parameters, **kw: torch.optim.Adam(parameters, eps=1e-7, fused=True, **kw),
     "sgd": lambda parameters, **kw: torch.optim.SGD(parameters, momentum=0.9, nesterov=True, **kw),
 }
 
@@ -66,6 +67,7 @@ def fit(
     patience: int | None = None,
     checkpoint: Path | None = None,
     progress: Callable[[Row], None] | None = None,
+    mixed_precision: bool = True,
     device: str | torch.device = "cpu",
 ) -> list[Row]:
     r"""Train a network by gradient descent on shuffled batches B of
@@ -90,8 +92,8 @@ def fit(
         Of the shuffling and, through it, of any dropout. The global generators are left as they were.
     schedule : {"constant", "one-cycle"} or callable
         Factor of the learning rate as a function of the share of steps that is done, in (0, 1).
-    optimiser : {"adam", "adamw", "sgd"}
-        "sgd" has Nesterov's momentum of 0.9.
+    optimiser : {"adam", "adamw", "keras-adam", "sgd"}
+        "keras-adam" has Keras's epsilon, 1e-7; "sgd" has Nesterov's momentum of 0.9.
     weight_decay : float
     loss : callable
         (outputs, y) -> losses of shape (n,).
@@ -107,6 +109,8 @@ def fit(
         never been interrupted; a finished run only restores its end.
     progress : callable, optional
         Is handed every epoch's row.
+    mixed_precision : bool
+        Whether the forward pass on a GPU is in bfloat16.
     device : str or torch.device
 
     Returns
@@ -150,7 +154,7 @@ def fit(
                 for group in opt.param_groups:
                     group["lr"] = lr * factor((done + i + 0.5) / steps)
                 opt.zero_grad(set_to_none=True)
-                with _autocast(device):
+                with _autocast(device) if mixed_precision else nullcontext():
                     out = model(x[batch])
                 losses = loss(out.float() if out.is_cuda else out, y[batch]) * weights[batch]
                 losses.mean().backward()

@@ -1,0 +1,1 @@
+"""Fitting networks: one at a time, or many replicas at once."""
