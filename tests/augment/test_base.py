@@ -115,7 +115,7 @@ def test_random_pick_is_uniform_over_the_copies_and_independent_between_points(o
 
 def test_wrong_lengths_are_refused():
     x, y = sample()
-    with pytest.raises(ParameterError, match="was given 6 images and 5 labels"):
+    with pytest.raises(ParameterError, match="was given 6 samples and 5 labels"):
         identity(x, y[:5], torch_generator(0))
-    with pytest.raises(ParameterError, match="'lossy' returned 3 images and 6 labels"):
+    with pytest.raises(ParameterError, match="'lossy' returned 3 samples and 6 labels"):
         label_preserving("lossy", lambda x, generator: x[::2])(x, y, torch_generator(0))

@@ -39,8 +39,8 @@ class Augmentation:
 
         Parameters
         ----------
-        x : Tensor of uint8, shape (s, H, W, C)
-            The sample's images.
+        x : Tensor of uint8, shape (s, H, W, C), or of floats, shape (s, k)
+            The sample's images, or rows of features.
         y : Tensor of int64, shape (s,), or of floats, shape (s, K)
             Their labels, as numbers of classes or as distributions over K classes.
         generator : torch.Generator
@@ -48,13 +48,13 @@ class Augmentation:
 
         Returns
         -------
-        x : Tensor of shape (r, H, W, C)
+        x : Tensor of shape (r, H, W, C) or (r, k)
         y : Tensor of shape (r,) or (r, K)
 
         Raises
         ------
         ParameterError
-            If there are not as many labels as images, before or after.
+            If there are not as many labels as samples, before or after.
         """
         self._check(x, y, "was given")
         x, y = self.function(x, y, generator)
@@ -63,7 +63,7 @@ class Augmentation:
 
     def _check(self, x: Tensor, y: Tensor, verb: str) -> None:
         if len(x) != len(y):
-            raise ParameterError(f"the augmentation {self.name!r} {verb} {len(x)} images and {len(y)} labels")
+            raise ParameterError(f"the augmentation {self.name!r} {verb} {len(x)} samples and {len(y)} labels")
 
 
 identity = Augmentation("identity", lambda x, y, generator: (x, y))
@@ -85,13 +85,13 @@ def compose(*augmentations: Augmentation) -> Augmentation:
 
 
 def label_preserving(name: str, function: Callable[[Tensor, torch.Generator], Tensor]) -> Augmentation:
-    """Return the augmentation that replaces every image by one image of the same label.
+    """Return the augmentation that replaces every sample by one of the same label.
 
     Parameters
     ----------
     name : str
     function : callable
-        (x, generator) -> x, images of shape (s, H, W, C) to as many images, in the same order.
+        (x, generator) -> x, images of shape (s, H, W, C) or rows of shape (s, k) to as many, in the same order.
     """
     return Augmentation(name, lambda x, y, generator: (function(x, generator), y))
 
