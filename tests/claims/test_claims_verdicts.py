@@ -2,11 +2,12 @@
 
 import json
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from augury.claims import VERDICTS, Claim, Part, Test, holm, missing, within
+from augury.claims import VERDICTS, Claim, Part, Test, holm, missing, trend, trending, within
 from augury.errors import ParameterError
 
 
@@ -93,3 +94,16 @@ def test_table_shows_where_it_holds() -> None:
 def test_what_cannot_be_judged_is_refused(call) -> None:
     with pytest.raises(ParameterError):
         call()
+
+
+def test_trending_is_pages_test_over_seeds_and_the_plain_order_of_a_single_run() -> None:
+    falling = np.array([[3.0, 2.0, 1.0, 0.5], [4.0, 2.5, 2.0, 0.1], [3.0, 2.9, 1.0, 0.9]])
+    part = trending("over seeds", falling, "decreasing")
+    assert part.test == trend(falling, "decreasing") and part.condition is None
+    assert trending("and more", falling, "decreasing", False, "a reason").condition is False
+    single = trending("one", falling[:1], "decreasing", np.bool_(True), "a reason")
+    assert single.test is None and single.condition is True
+    assert single.note == "one deterministic run: 3 of 3 steps are decreasing; a reason"
+    assert trending("one", [[3, 2, 2, 1]], "decreasing").condition is False
+    assert trending("one", [[1, 2, 3]], "increasing").condition is True
+    assert trending("one", [[1, 2, 3]], "increasing", False, "a reason").condition is False

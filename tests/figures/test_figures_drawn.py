@@ -96,6 +96,24 @@ def test_curve_panels_draw_levels_as_lines_and_points() -> None:
     assert sorted(text.get_text() for text in fig.legends[0].get_texts()) == ["VSV", "a", "b", "full", "none"]
 
 
+def test_rows_and_columns_of_panels_hold_their_own_lines() -> None:
+    both = pd.concat([rows().assign(measure="loss"), rows().assign(measure="gain", accuracy=lambda r: 0 * r.accuracy)])
+    fig = figures.curve_panels(
+        both, "k", "accuracy", "policy", "dataset", row="measure", x_label="augmented points", y_label="value"
+    )
+    assert [ax.get_title() for ax in fig.axes] == [
+        "(a) loss, mnist", "(b) loss, cifar-10", "(c) gain, mnist", "(d) gain, cifar-10"
+    ]  # fmt: skip
+    assert all((line.get_ydata() == 0).all() == ("gain" in ax.get_title()) for ax in fig.axes for line in ax.lines)
+
+
+def test_ordered_styles_go_from_dark_to_light() -> None:
+    looks = figures.ordered_styles([str(i) for i in range(11)])
+    lightness = [sum(look["color"][:3]) for look in looks.values()]
+    assert lightness == sorted(lightness) and len(set(lightness)) == 11
+    assert list(figures.ordered_styles(["alone"])) == ["alone"]
+
+
 def test_line_styles_are_distinct_and_stable() -> None:
     names = [f"policy {i}" for i in range(11)]
     looks = figures.line_styles(names)

@@ -148,7 +148,7 @@ def test_values_are_read_as_python_or_yaml() -> None:
 @pytest.mark.parametrize("cell", ["n = f(3)", "import os", "n, m = 1, 2", "n = 3 +", "n.m = 3"])
 def test_a_parameters_cell_holds_plain_values(house: Any, cell: str) -> None:
     house.notebook("1-a/b", parameters=cell)
-    with pytest.raises(NotebookError, match="1-a/b: the parameters cell may only give names literal values"):
+    with pytest.raises(NotebookError, match="b.ipynb: the parameters cell may only give names literal values"):
         discover()
 
 

@@ -23,7 +23,7 @@ def write_all(house: Any) -> None:
     """One notebook for each way to end."""
     where = "import os\nprint(os.getcwd(), os.environ['AUGURY_JOBS'], os.environ['OMP_NUM_THREADS'])\n"
     where += "print(os.environ['AUGURY_SCHEDULER'])"
-    house.notebook("1-a/good", where, figure=True)
+    house.notebook("1-a/good", where, figure=True, artefacts=["Figure 7 or Figure 1"])
     house.notebook("1-a/fails", "print('before')", "def f():\n    return 1 / 0\n\nf()", "print('never')")
     missing = "from augury.errors import MissingDataError\nraise MissingDataError('no mnist; make data DATASETS=mnist')"
     house.notebook("1-a/missing", missing)
@@ -31,6 +31,7 @@ def write_all(house: Any) -> None:
     house.notebook("1-a/exits-last", "import sys\nsys.exit(0)", figure=True)
     house.notebook("1-a/makes-nothing", "print(n)", artefacts=["Figure 1"])
     house.notebook("1-a/half", figure=True, artefacts=["Figure 1", "Table 2"])
+    house.notebook("1-a/neither", figure=True, artefacts=["Figure 7 or Figure 8"])
     house.notebook("1-a/dies", "import os\nos.kill(os.getpid(), 9)")
     house.notebook("1-a/empty", parameters=None)
     house.notebook(SLOW, "import time\ntime.sleep(300)")
@@ -87,6 +88,7 @@ def test_a_failing_cell_is_told_in_full_and_the_others_finish(ran: Ran) -> None:
         ("1-a/exits-last", "FAILED", "cell [3] left the notebook by sys.exit"),
         ("1-a/makes-nothing", "FAILED", "it did not make Figure 1"),
         ("1-a/half", "FAILED", "it did not make Table 2"),
+        ("1-a/neither", "FAILED", "it did not make Figure 7 or Figure 8"),
         ("1-a/dies", "FAILED", "its kernel died: killed from outside, out of memory, or a crash in a compiled library"),
         ("1-a/empty", "FAILED", "it holds no code, so it showed nothing"),
         (SLOW, "FAILED", "a cell took longer than 20 s; allow more with --timeout"),

@@ -101,6 +101,23 @@ def test_a_stopped_replica_leaves_the_batch():
     assert [left for _, left in done] == [*running[1:], 0 if len(running) < 40 else done[-1][1]]
 
 
+def test_validation_rows_are_augmented_on_demand_alone():
+    seen: list[int] = []
+
+    def counted(x: torch.Tensor, running: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+        seen.append(len(x))
+        return augment(x, running, generator)
+
+    plain, ablated = (MLP(6, 1, 1, [0] * 5, width=8).double() for _ in range(2))
+    first = train(plain, False, augment=counted, epochs=1)
+    assert seen == [32, 32, 32, 14]
+    second = train(ablated, False, augment=counted, epochs=1, augment_validation=True)
+    assert seen[4:] == [32, 32, 32, 14, 40]
+    assert torch.equal(first.losses, second.losses)
+    changed = first.validation_losses[0] != second.validation_losses[0]
+    assert changed.tolist() == [False, True, True, True, True]  # lambda = 0 ablates nothing
+
+
 def test_without_augmentation_replicas_of_one_seed_are_one_network():
     model = MLP(6, 1, 1, [3, 3, 4], width=8).double()
     history = train(model, False, augment=None)

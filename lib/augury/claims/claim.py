@@ -10,7 +10,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 
+from augury.claims.ranks import trend
 from augury.claims.result import Test
 from augury.errors import ParameterError
 
@@ -45,6 +47,8 @@ class Part:
             raise ParameterError("a part of a claim needs a name")
         if self.condition is not None and not self.note:
             raise ParameterError(f"part {self.name!r} has a condition: state it, with its tolerance, in the note")
+        if self.condition is not None:
+            object.__setattr__(self, "condition", bool(self.condition))  # NumPy's truth values are not JSON's
 
     @property
     def run(self) -> bool:
@@ -69,6 +73,34 @@ def within(name: str, value: float, target: float, tolerance: float) -> Part:
         raise ParameterError(f"{value} cannot be compared with {target} within {tolerance}")
     holds = abs(value - target) <= tolerance
     return Part(name, condition=bool(holds), note=f"{value:.6g}, stated {target:.6g}, tolerance {tolerance:.3g}")
+
+
+def trending(name: str, values: ArrayLike, alternative: str, condition: bool | None = None, note: str = "") -> Part:
+    """Return a part that holds if values rise (or fall) along ordered conditions, by Page's test over seeds.
+
+    Where there is a single seed, because nothing is random, the part holds if the order is strict.
+
+    Parameters
+    ----------
+    name : str
+    values : array_like of shape (n_seeds, n_conditions)
+    alternative : {"increasing", "decreasing"}
+    condition, note
+        What must be true besides, as in `Part`.
+
+    Raises
+    ------
+    ParameterError
+        As `trend`.
+    """
+    data = np.asarray(values, np.float64)
+    if data.shape[:1] != (1,):
+        return Part(name, trend(data, alternative), condition, note)
+    steps = np.diff(data[0]) if alternative == "increasing" else -np.diff(data[0])
+    text = f"one deterministic run: {int((steps > 0).sum())} of {len(steps)} steps are {alternative}"
+    return Part(
+        name, condition=(steps > 0).all() and condition is not False, note="; ".join(filter(None, [text, note]))
+    )
 
 
 def holm(p: Sequence[float]) -> list[float]:

@@ -3,7 +3,7 @@
 from augury.figures.drawing import curves, histogram, images, mean_interval, points, references
 from augury.figures.panels import Panel, curve_panels, legend, panels
 from augury.figures.saving import save, save_rows
-from augury.figures.style import line_styles, palette, style
+from augury.figures.style import line_styles, ordered_styles, palette, style
 
 __all__ = [
     "Panel",
@@ -13,6 +13,7 @@ __all__ = [
     "images",
     "legend",
     "line_styles",
+    "ordered_styles",
     "mean_interval",
     "palette",
     "panels",

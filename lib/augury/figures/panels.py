@@ -113,16 +113,17 @@ def curve_panels(
     column: str,
     levels: pd.DataFrame | None = None,
     *,
+    row: str = "",
     x_label: str,
     y_label: str,
     styles: Mapping[str, Style] | None = None,
 ) -> Figure:
-    """Draw mean curves with bands, one panel for each value of `column`, with dotted levels and one legend.
+    """Draw mean curves with bands, one panel for each value of `column` (and `row`), with dotted levels and one legend.
 
     Parameters
     ----------
     rows : DataFrame
-        One row a seed, with the columns `x`, `y`, `hue` and `column`.
+        One row a seed, with the columns `x`, `y`, `hue`, `column` and, if any, `row`.
     levels : DataFrame, optional
         Columns `column`, name, `x` and `y`. A level at an end of the axis is a dotted line, any
         other a single point.
@@ -133,15 +134,15 @@ def curve_panels(
     """
     looks = styles or line_styles(list(rows[hue].unique()))
     ends = (rows[x].min(), rows[x].max())
-    fig, found = panels(rows, column=column, x_label=x_label, y_label=y_label)
+    fig, found = panels(rows, row=row, column=column, x_label=x_label, y_label=y_label)
     for panel in found:
         curves(panel.ax, panel.rows, x, y, hue, looks)
         if levels is None:
             continue
-        here = levels[levels[column] == panel.key[0]]
+        here = levels[levels[column] == panel.key[-1]]
         lines = here[here[x].isin(ends)]
         references(panel.ax, dict(zip(lines["name"], lines[y], strict=True)))
         for spot in here[~here[x].isin(ends)].to_dict("records"):
             points(panel.ax, [spot[x]], [spot[y]], label=spot["name"], color=palette["black"])
-    legend(fig)
+    legend(fig, columns=6 if len(looks) > 8 else 4)
     return fig

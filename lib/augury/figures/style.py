@@ -82,3 +82,11 @@ def line_styles(
         }
         for name in names
     }
+
+
+def ordered_styles(names: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """Return the colour of each of many names that have an order, such as depths: from dark to light, all solid."""
+    colours = mpl.colormaps["viridis"]
+    return {
+        name: {"color": colours(0.92 * i / max(1, len(names) - 1)), "linestyle": "-"} for i, name in enumerate(names)
+    }

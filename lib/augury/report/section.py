@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import json
 import time
 from collections.abc import Callable, Mapping
@@ -23,34 +22,12 @@ from augury.grid.keys import cell_key, identity
 from augury.plan import Plan
 from augury.report import provenance
 from augury.report.names import slug
+from augury.report.parameters import read_notebook
 from augury.report.published import works
 from augury.report.recorded import Result, named_datasets, replace_text, results, verdict_row
 from augury.report.shown import Sheet, Shown, picture
 
 SEEDS = ("round", "seed", "replicate")
-
-
-def parameter_names(notebook: Path) -> list[str]:
-    """Return the names that the cell tagged `parameters` of a notebook assigns.
-
-    Raises
-    ------
-    NotebookError
-        If there is no such notebook, or not exactly one such cell.
-    """
-    try:
-        cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
-    except (OSError, ValueError, KeyError) as error:
-        raise NotebookError(f"the notebook {notebook.name} cannot be read: {error}") from error
-    tagged = [cell for cell in cells if "parameters" in cell.get("metadata", {}).get("tags", [])]
-    if len(tagged) != 1:
-        raise NotebookError(f"{notebook.name} needs one cell tagged parameters, not {len(tagged)}")
-    tree = ast.parse("".join(tagged[0]["source"]))
-    targets: list[ast.expr] = []
-    for node in tree.body:
-        targets += node.targets if isinstance(node, ast.Assign) else []
-        targets += [node.target] if isinstance(node, ast.AnnAssign) else []
-    return [target.id for target in targets if isinstance(target, ast.Name)]
 
 
 class Section:
@@ -82,7 +59,9 @@ class Section:
         self._started = time.perf_counter()
         self._waiting = 0.0
         self.id = id
-        names = parameter_names(paths.root() / "notebooks" / f"{id}.ipynb")
+        _, names = read_notebook(paths.root() / "notebooks" / f"{id}.ipynb")
+        if names is None:
+            raise NotebookError(f"{id} needs a cell tagged parameters")
         if absent := [name for name in {"profile": None, "run": None, **dict.fromkeys(names)} if name not in namespace]:
             raise ParameterError(f"{id} does not set {', '.join(absent)}: run its parameters cell first")
         try:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import ast
-import json
 import re
 import tomllib
 from collections.abc import Sequence
@@ -14,6 +12,7 @@ from typing import Any
 
 from augury import paths
 from augury.errors import NotebookError, ParameterError
+from augury.report.parameters import read_notebook
 
 
 @dataclass(frozen=True)
@@ -28,7 +27,8 @@ class Notebook:
     parameters : dict or None
         The names and values of its cell tagged `parameters`; None if it has no such cell.
     artefacts : tuple of str
-        What it makes, as in the paper: "Figure 3" (metadata `augury.artefacts`).
+        What it makes, as in the paper: "Figure 3", or "Figure 1 or Figure 2" where that depends on the run (metadata
+        `augury.artefacts`).
     plans : tuple of str
         "module:function" for each plan of its cells, in order (metadata `augury.plan`).
     """
@@ -45,28 +45,6 @@ def folder() -> Path:
     return paths.root() / "notebooks"
 
 
-def _literals(source: str, id: str) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    try:
-        for node in ast.parse(source).body:
-            if isinstance(node, ast.AnnAssign) and node.value is not None:
-                targets: list[ast.expr] = [node.target]
-            elif isinstance(node, ast.Assign):
-                targets = node.targets
-            elif isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
-                continue  # a text
-            else:
-                raise ValueError(f"line {node.lineno} is no assignment")
-            for target in targets:
-                if not isinstance(target, ast.Name):
-                    raise ValueError(f"line {node.lineno} does not assign to a name")
-                assert node.value is not None  # as asked above
-                found[target.id] = ast.literal_eval(node.value)
-    except (SyntaxError, ValueError) as error:
-        raise NotebookError(f"{id}: the parameters cell may only give names literal values: {error}") from error
-    return found
-
-
 def read(path: Path) -> Notebook:
     """Read a notebook's parameters and metadata.
 
@@ -76,20 +54,12 @@ def read(path: Path) -> Notebook:
         If the file is no notebook, has several cells tagged `parameters`, or one that is not plain assignments.
     """
     id = path.relative_to(folder()).with_suffix("").as_posix()
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        cells, about = content["cells"], content["metadata"].get("augury", {})
-        tagged = [cell for cell in cells if "parameters" in cell["metadata"].get("tags", [])]
-        sources = ["".join(cell["source"]) for cell in tagged]
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise NotebookError(f"{path.name} is not a notebook: {type(error).__name__}: {error}") from error
-    if len(sources) > 1:
-        raise NotebookError(f"{id} has {len(sources)} cells tagged parameters; it needs one")
+    about, parameters = read_notebook(path)
     plans = about.get("plan", [])
     return Notebook(
         id,
         path,
-        _literals(sources[0], id) if sources else None,
+        parameters,
         tuple(about.get("artefacts", [])),
         (plans,) if isinstance(plans, str) else tuple(plans),
     )

@@ -62,7 +62,7 @@ def unmade(job: Job, before: Mapping[Path, int]) -> list[str]:
         return list(job.notebook.artefacts)
     listed = json.loads(manifest.read_text(encoding="utf-8"))["artefacts"]
     made = {entry["name"] for entry in listed if entry["files"] and set(entry["files"]) <= fresh}
-    return [name for name in job.notebook.artefacts if name not in made]
+    return [name for name in job.notebook.artefacts if made.isdisjoint(name.split(" or "))]
 
 
 def _failing_cell(notebook: Any) -> tuple[Any, Any] | None:

@@ -57,6 +57,7 @@ def fit_replicas(
     patience: int,
     generator: torch.Generator,
     augment: Augment | None = None,
+    augment_validation: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> History:
     """Train replicas by Adam on shared batches, each with early stopping of its own; keep each one's best epoch.
@@ -72,7 +73,7 @@ def fit_replicas(
     x, y : Tensor of shape (n, k) and (n,)
         On the model's device.
     validation : tuple of Tensor
-        x and y, never augmented.
+        x and y.
     loss : callable
         (outputs (R, s, K), y (s,)) -> losses of shape (R, s).
     epochs, batch_size : int
@@ -84,6 +85,8 @@ def fit_replicas(
         Of the shuffling and of what `augment` draws; the replicas share the draws.
     augment : callable, optional
         (x (s, k), running replicas (r,), generator) -> (r, s, k).
+    augment_validation : bool
+        Whether the validation rows are augmented too, anew after each epoch.
     progress : callable, optional
         Is handed the epochs done and the number of replicas still running, after each epoch.
 
@@ -109,7 +112,7 @@ def fit_replicas(
     history: tuple[list[Tensor], list[Tensor]] = ([], [])
     for epoch in range(1, epochs + 1):
         train_loss = _epoch(running, x, y, alive, loss, optimiser, batch_size, generator, augment)
-        held_loss = mean_loss(running, *validation, loss=loss)
+        held_loss = _mean_loss(running, *validation, alive, loss, generator, augment if augment_validation else None)
         for curve, found in zip(history, (train_loss, held_loss), strict=True):
             curve.append(torch.full_like(lowest, torch.nan).index_copy_(0, alive, found))
         better = held_loss < lowest[alive]  # false where it is not a number
@@ -136,10 +139,16 @@ def fit_replicas(
 
 
 @torch.no_grad()
-def mean_loss(model: nn.Module, x: Tensor, y: Tensor, *, loss: Loss, rows: int = 1024) -> Tensor:
-    """Return each replica's mean loss, float64 of shape (R,), computed `rows` rows at a time."""
-    parts = zip(x.split(rows), y.split(rows), strict=True)
-    return torch.stack([loss(model(part), target).double().sum(1) for part, target in parts]).sum(0) / len(x)
+def _mean_loss(
+    model: nn.Module, x: Tensor, y: Tensor, alive: Tensor, loss: Loss, generator: torch.Generator,
+    augment: Augment | None, rows: int = 1024,
+) -> Tensor:  # fmt: skip
+    """Return each running replica's mean loss, float64 of shape (r,), computed `rows` rows at a time."""
+    summed = torch.zeros(len(alive), dtype=torch.float64, device=x.device)
+    for part, target in zip(x.split(rows), y.split(rows), strict=True):
+        inputs = part if augment is None else augment(part, alive, generator)
+        summed += loss(model(inputs), target).double().sum(1)
+    return summed / len(x)
 
 
 def _epoch(
