@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from joblib import Parallel, delayed
 from torch import nn
 
-from augury.data.design import Design, design
+from augury.design import Design, design
 from augury.models.mlp import MLP
 from augury.penalties.networks import replicas, train
 from augury.seeding import rng, torch_generator

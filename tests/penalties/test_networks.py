@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 import torch
 
-from augury.data.design import Design, design
+from augury.design import Design, design
 from augury.errors import ParameterError
 from augury.models.mlp import MLP
 from augury.penalties import analysis

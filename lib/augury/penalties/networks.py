@@ -15,7 +15,7 @@ from torch import Tensor
 from augury import device
 from augury.attribution import average_gradients
 from augury.augment.ablation import ablate_replicas, check_lambda
-from augury.data.design import Design, design
+from augury.design import Design, design
 from augury.errors import ParameterError
 from augury.models.mlp import MLP
 from augury.penalties.linear import beta_ccp, beta_ml2p

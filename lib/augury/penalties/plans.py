@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from augury.data.design import PREPARATIONS, design
+from augury.design import PREPARATIONS, design
 from augury.errors import ParameterError
 from augury.penalties import simulation
 from augury.penalties.networks import is_closed_form, penalties

@@ -10,7 +10,7 @@ import pytest
 
 from augury import data
 from augury.data import Dataset, Split
-from augury.data.design import PREPARATIONS, design, matrices
+from augury.design import PREPARATIONS, design, matrices
 from augury.errors import DataError, ParameterError
 
 fresh = design.__wrapped__  # without the memory of earlier calls
@@ -86,7 +86,7 @@ def test_values_that_are_not_finite_are_refused_by_name(tiny, column, value, row
 
 def serve(monkeypatch, train, test=None, classes=()):
     dataset = Dataset("made", train, test, classes, "")
-    monkeypatch.setattr("augury.data.design.load", lambda name: dataset)
+    monkeypatch.setattr("augury.design.load", lambda name: dataset)
 
 
 def numbered(start, stop):
