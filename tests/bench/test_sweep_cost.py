@@ -3,24 +3,14 @@
 import resource
 import time
 
-from augury import grid
+from augury import grid, paths
+from augury.report.parameters import read_notebook
 from augury.subsampling import plans
 
-PARAMS = {
+NOTEBOOK = paths.root() / "notebooks" / "1-subsampling" / "policies.ipynb"
+PARAMS = (read_notebook(NOTEBOOK)[1] or {}) | {
     "dataset": "mnist",
-    "classes": [3, 8],
     "n_train": 1000,
-    "seed": 0,
-    "augmentations": ["translate", "rotate", "crop"],
-    "directions": "cardinal",
-    "features": "lenet",
-    "refit_features": False,
-    "initialisation": "released",
-    "epochs": 40,
-    "C": 10.0,
-    "regularised": False,
-    "scores": ["loss", "influence"],
-    "rounds": 5,
     "points": [1, 10, 50, 100, 250, 500, 750],
 }
 

@@ -4,26 +4,20 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from augury import paths
 from augury.data import Dataset, Split
+from augury.report.parameters import read_notebook
 from augury.subsampling import cnn, plans, sweep, task
 
-PARAMS = {
+NOTEBOOK = paths.root() / "notebooks" / "1-subsampling" / "policies.ipynb"
+PARAMS = (read_notebook(NOTEBOOK)[1] or {}) | {
     "dataset": "small-norb",
     "classes": [0, 1],
     "n_train": 20,
-    "seed": 0,
-    "augmentations": ["translate", "rotate", "crop"],
-    "directions": "cardinal",
     "features": "cnn",
-    "refit_features": False,
-    "initialisation": "released",
     "epochs": 1,
-    "C": 10.0,
-    "regularised": False,
-    "network": "small",
     "network_epochs": 1,
     "network_batch": 16,
-    "network_optimiser": "sgd",
     "network_lr": 0.01,
     "network_weight_decay": 0.0,
     "scores": ["influence"],

@@ -5,26 +5,14 @@ import json
 import pandas as pd
 import pytest
 
+from augury import paths
 from augury.errors import ParameterError
+from augury.report.parameters import read_notebook
 from augury.subsampling import analysis, plans
 
-PARAMS = {
-    "profile": "quick",
-    "run": "",
-    "dataset": "digits",
-    "classes": [3, 8],
-    "n_train": 200,
-    "seed": 0,
-    "augmentations": ["translate", "rotate", "crop"],
-    "directions": "cardinal",
-    "features": "lenet",
+NOTEBOOK = paths.root() / "notebooks" / "1-subsampling" / "policies.ipynb"
+PARAMS = (read_notebook(NOTEBOOK)[1] or {}) | {
     "refit_features": True,
-    "initialisation": "released",
-    "epochs": 40,
-    "C": 10.0,
-    "regularised": False,
-    "scores": ["loss", "influence"],
-    "rounds": 5,
     "points": [1, 10, 100],
 }
 
