@@ -32,8 +32,8 @@ def alone() -> Callable[[MLP, int], nn.Sequential]:
     def take(model: MLP, r: int) -> nn.Sequential:
         layers: list[nn.Module] = []
         for weight, bias in zip(model.weights, model.biases, strict=True):
-            layer = nn.Linear(*weight.shape[1:], dtype=weight.dtype)
-            layer.weight.data, layer.bias.data = weight[r].detach().t().clone(), bias[r, 0].detach().clone()
+            layer = nn.Linear(weight.shape[2], weight.shape[1], dtype=weight.dtype)
+            layer.weight.data, layer.bias.data = weight[r].detach().clone(), bias[r, :, 0].detach().clone()
             layers += [nn.ReLU(), layer] if layers else [layer]
         return nn.Sequential(*layers)
 

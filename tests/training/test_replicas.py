@@ -121,9 +121,10 @@ def test_validation_rows_are_augmented_on_demand_alone():
 def test_without_augmentation_replicas_of_one_seed_are_one_network():
     model = MLP(6, 1, 1, [3, 3, 4], width=8).double()
     history = train(model, False, augment=None)
-    assert torch.equal(model.weights[0][0], model.weights[0][1])
-    assert not torch.equal(model.weights[0][0], model.weights[0][2])
-    assert torch.equal(history.losses[:, 0], history.losses[:, 1])
+    first, same, other = model.weights[0]
+    torch.testing.assert_close(first, same, rtol=1e-9, atol=1e-12)
+    assert not torch.allclose(first, other)
+    torch.testing.assert_close(history.losses[:, 0], history.losses[:, 1], rtol=1e-9, atol=0, equal_nan=True)
 
 
 def nan_for_the_second(outputs: torch.Tensor, y: torch.Tensor) -> torch.Tensor:

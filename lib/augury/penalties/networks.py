@@ -119,7 +119,7 @@ def solve(model: MLP, table: Design, settings: Sequence[Replica]) -> None:
     for r, (kind, lam) in enumerate(settings):
         closed = beta_ccp if kind == "MADA" else beta_ml2p
         intercept, beta = closed(table.x_train, table.y_train, lam)
-        model.weights[0].data[r, :, 0] = torch.from_numpy(np.asarray(beta))
+        model.weights[0].data[r, 0] = torch.from_numpy(np.asarray(beta))
         model.biases[0].data[r] = float(intercept)
 
 
@@ -160,7 +160,7 @@ def measure_model(model: MLP, table: Design, steps: int) -> list[tuple[str, str,
     x, y = torch.from_numpy(np.array(table.x_test)).to(where), torch.from_numpy(np.array(table.y_test)).to(where)
     # Along the path the first layer is affine: it is evaluated at both ends only (see `average_gradients`).
     origin = model.first(torch.zeros_like(x[:1]))
-    gradients = average_gradients(model.rest, model.first(x), origin, steps) @ model.weights[0].transpose(1, 2)
+    gradients = average_gradients(model.rest, model.first(x), origin, steps) @ model.weights[0]
     outputs, zero = model(x), model.rest(origin)
     found: list[tuple[str, str, Tensor]] = []
     for c, label in enumerate(table.classes or ("",)):
