@@ -107,6 +107,13 @@ def test_rows_and_columns_of_panels_hold_their_own_lines() -> None:
     assert all((line.get_ydata() == 0).all() == ("gain" in ax.get_title()) for ax in fig.axes for line in ax.lines)
 
 
+def test_a_legend_of_long_names_is_no_wider_than_the_figure() -> None:
+    long = rows()[rows().dataset == "mnist"].assign(policy=lambda r: r.policy + " with a name that is rather long")
+    fig = figures.curve_panels(long, "k", "accuracy", "policy", "dataset", x_label="points", y_label="accuracy")
+    assert fig.legends[0].get_window_extent().width <= fig.bbox.width
+    assert len(fig.legends) == 1 and len(fig.legends[0].get_texts()) == 2
+
+
 def test_ordered_styles_go_from_dark_to_light() -> None:
     looks = figures.ordered_styles([str(i) for i in range(11)])
     lightness = [sum(look["color"][:3]) for look in looks.values()]

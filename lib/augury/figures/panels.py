@@ -96,13 +96,17 @@ def panels(
 
 
 def legend(fig: Figure, columns: int = 4) -> None:
-    """Put one legend for all panels below them, each name once."""
+    """Put one legend for all panels below them, each name once, in at most `columns` columns that fit the figure."""
     entries: dict[str, Any] = {}
     for ax in fig.axes:
         for handle, name in zip(*ax.get_legend_handles_labels(), strict=True):
             entries.setdefault(name, handle)
     place: dict[str, Any] = {"loc": "outside lower center", "borderaxespad": 0.1}
-    fig.legend(list(entries.values()), list(entries), ncols=min(columns, len(entries)), **place)
+    for n in range(min(columns, len(entries)), 0, -1):
+        box = fig.legend(list(entries.values()), list(entries), ncols=n, **place)
+        if n == 1 or box.get_window_extent().width <= fig.bbox.width:
+            return
+        box.remove()
 
 
 def curve_panels(
