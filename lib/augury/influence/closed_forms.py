@@ -1,0 +1,173 @@
+"""The derivatives behind FI in binary and in multinomial logistic regression, in closed form.
+
+Both classes take parameters as rows of weights and intercept, z = (x, 1), and answer the same calls: `hessian` (of
+the summed loss), `gradients`, `pairs`, `slopes` and `metric`. Row vectors in input coordinates ("covectors") are
+multiplied by `root` from the right, which expresses them in whitened coordinates; None leaves them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from scipy.special import expit, log_softmax
+
+from augury.influence.measure import Directions, directions, sqrt_probability_rows
+from augury.models.logistic import with_intercept
+from augury.models.softmax import data_hessian, residuals
+
+BUDGET = 1 << 28  # bytes of temporaries at a time
+
+
+def _turned(covectors: np.ndarray, root: np.ndarray | None) -> np.ndarray:
+    return covectors if root is None else covectors @ root
+
+
+class Binary:
+    """Binary logistic regression, logit w'x + b; all n points in O(n p^2 + p^3).
+
+    With r = sigma - y, s = sigma (1 - sigma), v = H^-1 grad L(V) and v_x its part for the weights:
+    dL = -(1/n) (r v_x + s (v'z) w), a = d logit = w - (1/n) (r (H^-1 z)_x + s (z'H^-1 z) w), G = s a a'.
+    """
+
+    def __init__(self, theta: np.ndarray, X: np.ndarray, y: np.ndarray, root: np.ndarray | None) -> None:
+        self.theta, self.Z, self.root = theta, with_intercept(X), root
+        self.w = _turned(theta[:-1], root)
+        self.sign = np.where(y == 1, 1.0, -1.0)
+        self.margin = self.sign * (self.Z @ theta)
+        self.s = expit(self.margin) * expit(-self.margin)
+        self.r = -self.sign * expit(-self.margin)
+
+    def hessian(self) -> np.ndarray:
+        """Return the summed loss's Hessian, of shape (p + 1, p + 1)."""
+        return np.asarray((self.Z * self.s[:, None]).T @ self.Z)
+
+    def gradients(self, X: np.ndarray, y: np.ndarray) -> np.ndarray:
+        """Return each point's gradient by the parameters: shape (m, p + 1)."""
+        Z, sign = with_intercept(X), np.where(y == 1, 1.0, -1.0)
+        return np.asarray((-sign * expit(-sign * (Z @ self.theta)))[:, None] * Z)
+
+    def own_gradients(self) -> np.ndarray:
+        """Return the training points' gradients: shape (n, p + 1)."""
+        return self.r[:, None] * self.Z
+
+    def _logit_slopes(self, inverse: np.ndarray) -> np.ndarray:
+        U = self.Z @ inverse  # H^-1 z
+        own = (U * self.Z).sum(1)
+        direct = 1 - self.s * own / len(self.Z)
+        return np.asarray(direct[:, None] * self.w - (self.r / len(self.Z))[:, None] * _turned(U[:, :-1], self.root))
+
+    def pairs(self, V: np.ndarray, inverse: np.ndarray) -> np.ndarray:
+        """Return FI of each row of V = H^-1 grad L, of shape (m, p + 1), with each training point: (m, n).
+
+        dL / sqrt(s) has the factors r / sqrt(s) = -+exp(-margin / 2) and sqrt(s): no quotient 0/0, and the limits
+        0 and infinity of points that are right or wrong beyond doubt.
+        """
+        a = self._logit_slopes(inverse)
+        norm = (a**2).sum(1)
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+            ratio = -self.sign * np.exp(np.minimum(-self.margin / 2, 700.0))
+            root_s = np.sqrt(self.s)
+            along = _turned(V[:, :-1], self.root) @ a.T * ratio
+            along += V @ self.Z.T * (root_s * (a @ self.w))
+            along /= len(self.Z)
+            value = (along / norm) ** 2
+        flat = norm == 0  # G = 0: infinite unless the loss does not move either
+        if flat.any():
+            moves = (self.slopes(V)[:, flat] != 0).any(-1)
+            value[:, flat] = np.where(moves, np.inf, 0.0)
+        return np.asarray(value)
+
+    def slopes(self, V: np.ndarray) -> np.ndarray:
+        """Return dL by the perturbation for each row of V and training point: shape (m, n, p)."""
+        turned = _turned(V[:, :-1], self.root)
+        direct = (V @ self.Z.T * self.s)[..., None] * self.w
+        return np.asarray(-(self.r[:, None] * turned[:, None, :] + direct) / len(self.Z))
+
+    def metric(self, inverse: np.ndarray) -> np.ndarray:
+        """Return S of each training point: shape (n, 2, p)."""
+        a = self._logit_slopes(inverse)
+        logits = np.stack([np.zeros(len(a)), self.sign * self.margin], axis=1)
+        return sqrt_probability_rows(np.stack([np.zeros_like(a), a], axis=1), log_softmax(logits, axis=1))
+
+
+class Multinomial:
+    """Multinomial logistic regression with K classes, logits W x + b.
+
+    With R = P - e_y and Q = (diag P - P P') W, the mixed derivative is d_x (theta-row c of the gradient) =
+    R_c (I; 0) + z Q_c, and the logits' total derivative A_k = W_k - (1/n) [e_k (x) z]' H^-1 (that).
+    """
+
+    def __init__(self, theta: np.ndarray, X: np.ndarray, y: np.ndarray, root: np.ndarray | None) -> None:
+        self.theta, self.Z, self.root = theta, with_intercept(X), root
+        self.W = _turned(theta[:, :-1], root)
+        self.log_p = log_softmax(self.Z @ theta.T, axis=1)
+        self.R = residuals(self.log_p, y)
+
+    def hessian(self) -> np.ndarray:
+        """Return the summed loss's Hessian, of shape (K (p + 1), K (p + 1))."""
+        return data_hessian(np.exp(self.log_p), self.Z)
+
+    def gradients(self, X: np.ndarray, y: np.ndarray) -> np.ndarray:
+        """Return each point's gradient by the parameters: shape (m, K (p + 1))."""
+        Z = with_intercept(X)
+        R = residuals(log_softmax(Z @ self.theta.T, axis=1), y)
+        return (R[:, :, None] * Z[:, None, :]).reshape(len(Z), -1)
+
+    def own_gradients(self) -> np.ndarray:
+        """Return the training points' gradients: shape (n, K (p + 1))."""
+        return (self.R[:, :, None] * self.Z[:, None, :]).reshape(len(self.Z), -1)
+
+    def _weight_slopes(self, chunk: slice) -> np.ndarray:
+        """Return Q of shape (c, K, p), without cancellation where P saturates."""
+        log_p = self.log_p[chunk]
+        P = np.exp(log_p)
+        D = self.W - self.W[log_p.argmax(1)][:, None, :]
+        return np.asarray(P[:, :, None] * (D - P[:, None, :] @ D))
+
+    def _metric(self, chunk: slice, inverse: np.ndarray) -> np.ndarray:
+        Z, R, Q = self.Z[chunk], self.R[chunk], self._weight_slopes(chunk)
+        classes, size = self.theta.shape
+        blocks = inverse.reshape(classes, size, classes * size)
+        U = np.stack([Z @ block for block in blocks], axis=1)  # (c, K, K (p + 1)): H^-1 (e_k (x) z)
+        U = U.reshape(len(Z), classes, classes, size)
+        through_r = (R[:, None, None, :] @ U[..., :-1])[..., 0, :]  # (c, K, p)
+        through_q = (U @ Z[:, None, :, None])[..., 0] @ Q
+        A = self.W - (_turned(through_r, self.root) + through_q) / len(self.Z)
+        return sqrt_probability_rows(A, self.log_p[chunk])
+
+    def _chunks(self, each: int) -> Iterator[slice]:
+        """Yield parts of the training points for which `each` numbers a point stay within the budget."""
+        step = max(1, BUDGET // (8 * each))
+        return (slice(start, min(start + step, len(self.Z))) for start in range(0, len(self.Z), step))
+
+    def pairs(self, V: np.ndarray, inverse: np.ndarray, rtol: float | None = None) -> np.ndarray:
+        """Return FI of each row of V = H^-1 grad L, of shape (m, K (p + 1)), with each training point: (m, n)."""
+        classes, size = self.theta.shape
+        by_class = V.reshape(len(V), classes, size)
+        turned = np.ascontiguousarray(_turned(by_class[..., :-1], self.root).swapaxes(0, 1))  # (K, m, p)
+        p = turned.shape[-1]
+        value = np.empty((len(V), len(self.Z)))
+        for chunk in self._chunks(2 * classes * classes * size + len(V) * (p + 4 * classes) + 4 * classes * p):
+            found = directions(self._metric(chunk, inverse), rtol)
+            Z, R = self.Z[chunk], self.R[chunk]
+            mixed = (R @ turned.reshape(classes, -1)).reshape(len(Z), len(V), p)
+            along = mixed @ found.vectors  # (c, m, k)
+            through = (by_class @ Z.T).transpose(2, 0, 1)  # (c, m, K): V_c'z
+            along += through @ (self._weight_slopes(chunk) @ found.vectors)
+            along /= -len(self.Z)
+            value[:, chunk] = Directions(found.vectors, found.inverse[:, None, :]).measure(along).T
+        return value
+
+    def slopes(self, V: np.ndarray) -> np.ndarray:
+        """Return dL by the perturbation for each row of V and training point: shape (m, n, p)."""
+        by_class = V.reshape(len(V), *self.theta.shape)
+        turned = _turned(by_class[..., :-1], self.root)
+        through = (by_class @ self.Z.T).transpose(2, 0, 1) @ self._weight_slopes(slice(None))
+        direct = np.einsum("nc,mcp->nmp", self.R, turned)
+        return np.asarray(-(direct + through).swapaxes(0, 1) / len(self.Z))
+
+    def metric(self, inverse: np.ndarray) -> np.ndarray:
+        """Return S of each training point: shape (n, K, p)."""
+        classes, size = self.theta.shape
+        return np.concatenate([self._metric(c, inverse) for c in self._chunks(2 * classes * classes * size)])

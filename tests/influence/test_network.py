@@ -1,0 +1,233 @@
+"""FI of networks by torch.func against closed forms, refits of a smooth network and naive autograd, in float64."""
+
+import copy
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torch.func import functional_call, grad, hessian, jacrev
+from torch.nn.functional import cross_entropy
+
+from augury.errors import ModelError, ParameterError
+from augury.influence.classifier import ClassifierInfluence
+from augury.influence.measure import influence_measure
+from augury.influence.network import NetworkInfluence
+from augury.models.logistic import fit_logistic
+from augury.models.softmax import fit_softmax
+
+L2 = 0.05
+
+
+def problem(classes, n=40, p=3, seed=0):
+    draw = np.random.default_rng(seed)
+    X, T = draw.normal(size=(n + 12, p)), draw.normal(size=(classes, p))
+    y = (X @ T.T + draw.gumbel(size=(n + 12, classes))).argmax(1)
+    return X[:n], y[:n], X[n:], y[n:]
+
+
+class Affine(nn.Module):
+    """Logits W x + Q c with the columns of Q orthogonal to ones: intercepts without their shift."""
+
+    def __init__(self, theta):
+        super().__init__()
+        classes = len(theta)
+        basis = torch.cat([torch.ones(classes, 1), torch.eye(classes)[:, 1:]], 1).double()
+        self.register_buffer("Q", torch.linalg.qr(basis)[0][:, 1:])
+        self.weight = nn.Parameter(torch.tensor(theta[:, :-1]))
+        self.c = nn.Parameter(self.Q.T @ torch.tensor(theta[:, -1]))
+
+    def forward(self, x):
+        return x @ self.weight.T + self.c @ self.Q.T
+
+
+class OneLogit(nn.Module):
+    """Logits (0, w'x + b)."""
+
+    def __init__(self, theta):
+        super().__init__()
+        self.weight, self.bias = nn.Parameter(torch.tensor(theta[:-1])), nn.Parameter(torch.tensor(theta[-1:]))
+
+    def forward(self, x):
+        logit = x @ self.weight + self.bias
+        return torch.stack([torch.zeros_like(logit), logit], 1)
+
+
+@pytest.mark.parametrize("whiten", [False, True])
+@pytest.mark.parametrize("classes", [2, 4])
+def test_closed_forms_are_the_generic_version(classes, whiten):
+    X, y, X_val, y_val = problem(classes)
+    model = fit_logistic(X, y, 2.0) if classes == 2 else fit_softmax(X, y, 2.0)
+    net = (OneLogit if classes == 2 else Affine)(model.theta)
+    closed = ClassifierInfluence(model, X, y, whiten=whiten)
+    generic = NetworkInfluence(net, X, y, l2={"weight": 1 / (2.0 * len(X))}, whiten=whiten)
+    for name in ("util", "pairs", "removal"):
+        ours, theirs = (getattr(scores, name)(X_val, y_val) for scores in (closed, generic))
+        np.testing.assert_allclose(ours, theirs, rtol=1e-10, atol=1e-10 * np.abs(theirs).max())
+    np.testing.assert_allclose(closed.active(X_val), generic.active(X_val), rtol=1e-10)
+
+
+@pytest.mark.parametrize("name", ["util", "removal"])
+def test_the_generic_version_takes_the_same_limits(name):
+    X = np.array([[-3.0, 1], [-2, -1], [2, 1], [3, -1], [0.001, 0], [-0.001, 0.5], [4.0, 0], [4.0, 0]])
+    y = np.array([0, 0, 1, 1, 1, 0, 1, 0])
+    model = fit_logistic(X, y, 1.0)
+    model = type(model)(np.array([100.0, 10.0, 0.0]), 1.0)
+    closed = getattr(ClassifierInfluence(model, X, y), name)(X[4:6], 1 - y[4:6])
+    generic = getattr(NetworkInfluence(OneLogit(model.theta), X, y, l2={"weight": 1 / 8}), name)(X[4:6], 1 - y[4:6])
+    np.testing.assert_allclose(closed, generic, rtol=1e-9)
+    assert np.abs(closed[6]) < 1e-150
+
+
+def flat(net):
+    return torch.cat([p.detach().reshape(-1) for p in net.parameters()])
+
+
+def unflat(net, theta):
+    parts = theta.split([p.numel() for p in net.parameters()])
+    return {name: part.reshape(p.shape) for (name, p), part in zip(net.named_parameters(), parts, strict=True)}
+
+
+def optimum(net, X, y, steps=60):
+    """Return the parameters at the optimum near those of the network, by damped Newton steps: no gradient is left."""
+    X, y, theta = torch.tensor(X), torch.tensor(y), flat(net)
+
+    def objective(theta):
+        return cross_entropy(functional_call(net, unflat(net, theta), (X,)), y) + L2 / 2 * theta.square().sum()
+
+    for _ in range(steps):
+        g, H = grad(objective)(theta), hessian(objective)(theta)
+        values, vectors = torch.linalg.eigh(H)
+        step, size = vectors @ ((vectors.T @ g) / values.abs().clamp_min(1e-3)), 1.0
+        while objective(theta - size * step) > objective(theta) + 1e-14 and size > 1e-6:
+            size /= 2
+        theta = theta - size * step
+    assert grad(objective)(theta).abs().max() < 1e-13 and values.min() > 0
+    return theta
+
+
+@pytest.fixture(scope="module")
+def trained():
+    X, y, X_val, y_val = problem(3, n=30, p=2)
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Linear(2, 3), nn.Tanh(), nn.Linear(3, 3)).double()
+    nn.utils.vector_to_parameters(optimum(net, X, y), net.parameters())
+    return net, X, y, X_val, y_val
+
+
+def test_fi_of_a_smooth_network_is_that_of_refits_on_moved_points(trained):
+    net, X, y, X_val, y_val = trained
+    found = NetworkInfluence(net, X, y, l2=L2).util(X_val, y_val)
+    step = 1e-3
+    for i in (0, 11, 20):
+        loss, log_p = np.empty((2, 2)), np.empty((2, 2, 3))
+        for j in range(2):
+            for side, sign in enumerate((1, -1)):
+                moved = X.copy()
+                moved[i, j] += sign * step
+                at = unflat(net, optimum(net, moved, y, steps=8))
+                loss[side, j] = cross_entropy(functional_call(net, at, (torch.tensor(X_val),)), torch.tensor(y_val))
+                log_p[side, j] = functional_call(net, at, (torch.tensor(moved[i : i + 1]),)).log_softmax(1)[0]
+        P = net(torch.tensor(X[i : i + 1])).softmax(1)[0].detach().numpy()
+        dL, S = (loss[0] - loss[1]) / (2 * step), ((log_p[0] - log_p[1]) / (2 * step)).T * np.sqrt(P)[:, None]
+        assert found[i] == pytest.approx(influence_measure(dL, S, rtol=1e-4), rel=2e-4)
+
+
+def naive(net, X, y, X_new, y_new, l2, keep):
+    """Return FI(z', z) with q x p and p x p matrices; only the parameters after the first `keep` follow."""
+    whole = flat(net)
+    head, theta = whole[:keep], whole[keep:]
+
+    def logits(th, x):
+        return functional_call(net, unflat(net, torch.cat([head, th])), (x[None],))[0]
+
+    def loss(th, x, t):
+        return -logits(th, x).log_softmax(0)[t]
+
+    X, X_new = torch.as_tensor(X), torch.as_tensor(X_new)
+    H = hessian(lambda th: sum(loss(th, x, int(t)) for x, t in zip(X, y, strict=True)) / len(X))(theta)
+    H = H + l2 * torch.eye(len(theta), dtype=torch.float64)
+    found = np.empty((len(X_new), len(X)))
+    for i, (x, t) in enumerate(zip(X, y, strict=True)):
+        mixed = jacrev(lambda at, t=t: grad(loss)(theta, at, int(t)))(x).flatten(1)
+        moved = -torch.linalg.solve(H, mixed) / len(X)
+        rows = jacrev(lambda th, x=x: logits(th, x).log_softmax(0))(theta) @ moved
+        rows = rows + jacrev(lambda at: logits(theta, at).log_softmax(0))(x).flatten(1)
+        G = rows.T @ (logits(theta, x).softmax(0)[:, None] * rows)
+        G = torch.linalg.pinv(G, hermitian=True, rtol=1e-9)
+        for j, (a, b) in enumerate(zip(X_new, y_new, strict=True)):
+            dL = grad(loss)(theta, a, int(b)) @ moved
+            found[j, i] = dL @ G @ dL
+    return found
+
+
+@pytest.mark.parametrize("parameters", ["all", "last"])
+def test_pairs_are_the_papers_formulas_written_out(trained, parameters):
+    net, X, y, X_val, y_val = trained
+    scores = NetworkInfluence(net, X, y, l2=L2, parameters=parameters)
+    keep = 0 if parameters == "all" else 9
+    expected = naive(net, X, y, X_val[:4], y_val[:4], L2, keep)
+    np.testing.assert_allclose(scores.pairs(X_val[:4], y_val[:4]), expected, rtol=1e-6)
+    for j in range(2):
+        one = scores.util(X_val[j : j + 1], y_val[j : j + 1])
+        np.testing.assert_allclose(one, expected[j], rtol=1e-6)
+
+
+def test_the_last_layer_on_its_features_is_the_multinomial_closed_form(trained):
+    net, X, y, X_val, y_val = trained
+    features, new = (net[1](net[0](torch.tensor(part))).detach().numpy() for part in (X, X_val))
+    model = fit_softmax(features, y, 1.0)
+    head = Affine(model.theta)
+    closed = ClassifierInfluence(model, features, y).pairs(new, y_val)
+    generic = NetworkInfluence(head, features, y, l2={"weight": 1 / len(X)}).pairs(new, y_val)
+    np.testing.assert_allclose(closed, generic, rtol=1e-10)
+
+
+@pytest.mark.parametrize("parameters", ["all", "last"])
+def test_images_dropout_and_small_parts(parameters, monkeypatch):
+    torch.manual_seed(1)
+    draw = np.random.default_rng(0)
+    body = nn.Sequential(nn.Conv2d(1, 2, 3), nn.Softplus(), nn.AvgPool2d(2), nn.Flatten(), nn.Dropout(0.5))
+    net = nn.Sequential(body, nn.Linear(8, 3)).train()
+    before = copy.deepcopy(net.state_dict())
+    X, y = draw.normal(size=(12, 1, 6, 6)), draw.integers(0, 3, 12)
+    options = {"l2": 0.3, "damping": 0.5, "parameters": parameters}
+    scores = NetworkInfluence(net, X, y, **options)
+    found = scores.pairs(X[:3], y[:3])
+    double = copy.deepcopy(net).double().eval()
+    keep = 0 if parameters == "all" else 20
+    np.testing.assert_allclose(found, naive(double, X, y, X[:3], y[:3], 0.8, keep), rtol=1e-6)
+    monkeypatch.setattr("augury.influence.network.BUDGET", 1)
+    np.testing.assert_allclose(NetworkInfluence(net, X, y, **options).pairs(X[:3], y[:3]), found, rtol=1e-9)
+    assert net.training and all(torch.equal(before[k], v) for k, v in net.state_dict().items())
+
+
+def test_bad_input_is_refused(trained):
+    net, X, y, X_val, y_val = trained
+    scores = NetworkInfluence(net, X, y, l2=L2)
+    with pytest.raises(ParameterError, match="parameters is all or last"):
+        NetworkInfluence(net, X, y, parameters="first")
+    with pytest.raises(ParameterError, match="no parameter of the network: weight"):
+        NetworkInfluence(net, X, y, l2={"weight": 1.0})
+    with pytest.raises(ModelError, match="no parameters"):
+        NetworkInfluence(nn.Flatten(), X, y)
+    with pytest.raises(ModelError, match="training points need one whole label each, of 0 to 2"):
+        NetworkInfluence(net, X, y + 1)
+    with pytest.raises(ModelError, match="one whole label"):
+        NetworkInfluence(net, X, y[:-1])
+    with pytest.raises(ModelError, match="singular or not positive definite.*damping"):
+        NetworkInfluence(net, X, y)  # the shift of the last layer's biases has no curvature
+    with pytest.raises(ModelError, match="no pool points"):
+        scores.active(X_val[:0])
+    with pytest.raises(ModelError, match="does not take validation points"):
+        scores.util(X_val[:, :1], y_val)
+    with pytest.raises(ModelError, match="not finite"):
+        scores.pairs(np.full((1, 2), np.inf), np.array([0]))
+    with pytest.raises(ModelError, match="gives the logits"):
+        NetworkInfluence(nn.Sequential(net, nn.Tanh()), X, y, l2=L2, parameters="last")
+    with pytest.raises(ModelError, match="ends with an nn.Linear"):
+        NetworkInfluence(Affine(np.ones((3, 3))), X, y, parameters="last")
+    with pytest.raises(ModelError, match="logits of shape"):
+        NetworkInfluence(nn.Linear(2, 1), X, y, l2=L2)
+    with pytest.raises(ModelError, match="too large"):
+        NetworkInfluence(nn.Sequential(nn.Linear(2, 6000), nn.Linear(6000, 3)), X, y)
