@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import settings
 
 if TYPE_CHECKING:
     from torch import nn
@@ -15,6 +16,11 @@ if TYPE_CHECKING:
 
 # Read when torch and NumPy are first imported, so before any fixture.
 os.environ.update(OMP_NUM_THREADS="1", MKL_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1", MPLBACKEND="Agg")
+
+# The gate draws the same examples each time; `pytest --hypothesis-profile hunt` looks for new ones.
+settings.register_profile("gate", derandomize=True, deadline=None)
+settings.register_profile("hunt", max_examples=3000, deadline=None)
+settings.load_profile("gate")
 
 
 @pytest.fixture(autouse=True)

@@ -183,13 +183,15 @@ def test_remarks_twins_share_equally_and_only_the_modified_l2_shrinks_them_toget
     X, y = np.stack([x, x, other], axis=1), 2 * x + other + 0.1 * draw.normal(size=30)
     y = y - y.mean()
     X = X - X.mean(0)
-    together = linear.ols(X[:, 1:], y).beta[0]
     ccp, ml2p = (fit(X, y, lam).beta for fit in FITS)
     assert ccp[0] == pytest.approx(ccp[1], rel=1e-6) and ml2p[0] == pytest.approx(ml2p[1], rel=1e-6)
-    single = linear.limit_ccp(X, y).beta
-    # the reward for reinforcement even inflates them, up to two single-variable regressions at lambda = 1
-    assert min(together, 2 * single[0]) - 1e-6 <= ccp[:2].sum() <= max(together, 2 * single[0]) + 1e-6
-    assert ml2p[:2].sum() < ccp[:2].sum() * (1 - lam) * (1 + 1e-9)
+    # By hand, in the twins' sum and the other's coefficient: a twin's own square is not penalised, so half of the
+    # twins' square is given back and they grow with lambda, were it not for what they share with the other.
+    (own, shared), (_, rest) = np.cov(x, other, bias=True)
+    curvature = [[own * (1 - lam / 2), shared * (1 - lam)], [shared * (1 - lam), rest]]
+    total, third = np.linalg.solve(curvature, X[:, 1:].T @ y / 30)
+    assert [ccp[:2].sum(), ccp[2]] == pytest.approx([total, third], rel=1e-6)
+    assert ml2p[:2].sum() == pytest.approx((1 - lam) * total, rel=1e-6)
     shares = np.linspace(-1, 2, 301)
     penalty = linear.ccp(X, np.stack([shares, 1 - shares, np.zeros(301)], axis=1))
     assert shares[penalty.argmin()] == pytest.approx(0.5)
