@@ -63,6 +63,8 @@ def test_training_takes_the_same_path_as_plain_pytorch():
             total += loss.item() * len(batch)
         plain.append(total / 96)
     assert [row["loss"] for row in rows] == pytest.approx(plain, rel=1e-7)
+    for mine, other in zip(ours.parameters(), theirs.parameters(), strict=True):
+        torch.testing.assert_close(mine, other, rtol=1e-9, atol=1e-11)
     torch.testing.assert_close(extract(ours, x, 10), extract(theirs, x), rtol=1e-6, atol=1e-8)
 
 
