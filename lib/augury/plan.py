@@ -1,10 +1,12 @@
-"""What a study hands to the grid: an experiment and the cells it is to be run on."""
+"""What a study hands to the grid: an experiment and the cells it is to be run on, from parameters that it checks."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+
+from augury.errors import ParameterError
 
 
 @dataclass(frozen=True)
@@ -22,3 +24,23 @@ class Plan:
 
     experiment: Callable[..., Sequence[Mapping[str, Any]]]
     cells: list[dict[str, Any]]
+
+
+def require(params: Mapping[str, Any], rules: Mapping[str, tuple[bool, str]]) -> None:
+    """Check a notebook's parameters before anything is computed.
+
+    Parameters
+    ----------
+    params : mapping
+        Values by name.
+    rules : mapping
+        For names in `params`: whether the value will do, and what it must be ("at least 1").
+
+    Raises
+    ------
+    ParameterError
+        If one will not do; the message names the first, its value and what it must be.
+    """
+    for name, (holds, rule) in rules.items():
+        if not holds:
+            raise ParameterError(f"parameter {name} = {params[name]!r} must be {rule}")

@@ -5,16 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from augury.errors import ParameterError
 from augury.invariance import counterexample, scores, theorem
 from augury.invariance.tables import DATASETS
-from augury.plan import Plan
-
-
-def _demand(params: Mapping[str, Any], rules: Mapping[str, tuple[bool, str]]) -> None:
-    for name, (holds, rule) in rules.items():
-        if not holds:
-            raise ParameterError(f"parameter {name} = {params[name]!r} must be {rule}")
+from augury.plan import Plan, require
 
 
 def check_counterexample(params: Mapping[str, Any]) -> None:
@@ -38,7 +31,7 @@ def check_counterexample(params: Mapping[str, Any]) -> None:
         ),
         "replicates": (params["replicates"] >= 2, "at least 2"),
     }
-    _demand(params, rules)
+    require(params, rules)
 
 
 def counterexample_deviations(params: Mapping[str, Any]) -> list[str]:
@@ -100,7 +93,7 @@ def check_measure(params: Mapping[str, Any]) -> None:
         )
     for name, least in {"n": 20, "rows": 50, "validation": 20, "replicates": 3, "refits": 2, "labelled": 30}.items():
         rules[name] = (params[name] >= least, f"at least {least}")
-    _demand(params, rules)
+    require(params, rules)
 
 
 def measure_deviations(params: Mapping[str, Any]) -> list[str]:

@@ -6,10 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from augury.design import PREPARATIONS, design
-from augury.errors import ParameterError
 from augury.penalties import simulation
 from augury.penalties.networks import is_closed_form, penalties
-from augury.plan import Plan
+from augury.plan import Plan, require
 
 
 def check_linear(params: Mapping[str, Any]) -> None:
@@ -37,9 +36,7 @@ def check_linear(params: Mapping[str, Any]) -> None:
         ),
         "replicates": (params["replicates"] >= 2, "at least 2"),
     }
-    for name, (holds, rule) in rules.items():
-        if not holds:
-            raise ParameterError(f"parameter {name} = {params[name]!r} must be {rule}")
+    require(params, rules)
 
 
 def linear_deviations(params: Mapping[str, Any]) -> list[str]:
@@ -95,9 +92,7 @@ def check_networks(params: Mapping[str, Any]) -> None:
         name: (params[name] >= 1, "at least 1") for name in ("width", "epochs", "batch_size", "patience", "steps")
     }
     rules["seeds"] = (params["seeds"] >= 2, "at least 2")
-    for name, (holds, rule) in rules.items():
-        if not holds:
-            raise ParameterError(f"parameter {name} = {params[name]!r} must be {rule}")
+    require(params, rules)
 
 
 def network_deviations(params: Mapping[str, Any]) -> list[str]:

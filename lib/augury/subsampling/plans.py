@@ -7,8 +7,7 @@ from dataclasses import fields
 from typing import Any
 
 from augury.augment.exhaustive import PAPER
-from augury.errors import ParameterError
-from augury.plan import Plan
+from augury.plan import Plan, require
 from augury.subsampling.cnn import NETWORK, stored_features
 from augury.subsampling.features import Setting
 from augury.subsampling.policies import POLICIES
@@ -52,9 +51,7 @@ def check(params: Mapping[str, Any]) -> None:
         "epochs": (params["epochs"] >= 1, "at least 1"),
         "C": (params["C"] > 0, "positive"),
     }
-    for name, (holds, rule) in rules.items():
-        if not holds:
-            raise ParameterError(f"parameter {name} = {params[name]!r} must be {rule}")
+    require(params, rules)
 
 
 def deviations(params: Mapping[str, Any]) -> list[str]:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from augury.errors import ParameterError
-from augury.plan import Plan
+from augury.plan import Plan, require
 from augury.trimming import simulated
 
 NETWORK = ("width", "steps", "lr", "l2", "damping")
@@ -38,9 +37,7 @@ def check_simulated(params: Mapping[str, Any]) -> None:
     rules |= {name: (params[name] >= 2, "at least 2") for name in ("linear_seeds", "network_seeds", "resolution")}
     rules |= {name: (params[name] >= 1, "at least 1") for name in ("draws", "width", "steps")}
     rules |= {name: (params[name] >= 0, "at least 0") for name in ("l2", "damping")}
-    for name, (holds, rule) in rules.items():
-        if not holds:
-            raise ParameterError(f"parameter {name} = {params[name]!r} must be {rule}")
+    require(params, rules)
 
 
 def simulated_deviations(params: Mapping[str, Any]) -> list[str]:
