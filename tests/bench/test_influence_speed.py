@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, TensorDataset
 
-from augury.influence.logistic import self_influence
+from augury.influence.classifier import ClassifierInfluence
 from augury.models.logistic import fit_logistic
 
 N, P, C, LOOP = 15_000, 128, 10.0, 300
@@ -58,7 +58,7 @@ def test_against_a_loop_of_autograd_and_pydvl(capsys):
         chunks = (Z[:, :-1].split(500), t[:, None].split(500))
         return np.concatenate([np.diag(direct.influences(x, u, x, u)) for x, u in zip(*chunks, strict=True)])
 
-    ours, fast = clock(lambda: self_influence(model, X, y, regularised=True).influence)
+    ours, fast = clock(lambda: ClassifierInfluence(model, X, y).own().influence)
     looped, slow = clock(loop)
     peer, direct = clock(pydvl)
     np.testing.assert_allclose(ours[:LOOP], looped, rtol=1e-8)

@@ -24,8 +24,10 @@ def problem(classes, n=60, p=3, seed=0):
     return X[:n], y[:n], X[n:], y[n:]
 
 
-def fit(X, y, classes, C=C, start=None):
-    return fit_logistic(X, y, C, start=start, tol=1e-18) if classes == 2 else fit_softmax(X, y, C, start=start)
+def fit(X, y, classes, C=C, start=None, weight=None):
+    if classes == 2:
+        return fit_logistic(X, y, C, start=start, tol=1e-18, sample_weight=weight)
+    return fit_softmax(X, y, C, start=start, sample_weight=weight)
 
 
 def log_probabilities(model, x):
@@ -35,11 +37,13 @@ def log_probabilities(model, x):
     return np.log(model.probabilities(x[None])[0])
 
 
+@pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("classes", [2, 4])
-def test_derivatives_are_those_of_refits_on_moved_points(classes):
+def test_derivatives_are_those_of_refits_on_moved_points(classes, weighted):
     X, y, X_val, y_val = problem(classes)
-    model = fit(X, y, classes)
-    scores = ClassifierInfluence(model, X, y)
+    weight = np.random.default_rng(1).uniform(0.2, 3, len(X)) if weighted else None
+    model = fit(X, y, classes, weight=weight)
+    scores = ClassifierInfluence(model, X, y, sample_weight=weight)
     slopes, metric, step = scores.slopes(X_val, y_val), scores.metric(), 1e-3
     for i in (0, 7, 23):
         loss, log_p = np.empty((2, 3)), np.empty((2, 3, classes))
@@ -47,7 +51,7 @@ def test_derivatives_are_those_of_refits_on_moved_points(classes):
             for side, sign in enumerate((1, -1)):
                 moved = X.copy()
                 moved[i, j] += sign * step
-                refit = fit(moved, y, classes, start=model.theta)
+                refit = fit(moved, y, classes, start=model.theta, weight=weight)
                 loss[side, j] = refit.losses(X_val, y_val).mean()
                 log_p[side, j] = log_probabilities(refit, moved[i])
         assert (loss[0] - loss[1]) / (2 * step) == pytest.approx(
@@ -160,6 +164,33 @@ def test_iv_ranks_points_as_leaving_them_out_does(classes):
     found = ClassifierInfluence(model, X, y).removal(X_val, y_val) / len(X)
     assert spearmanr(found, change).statistic > 0.99
     assert 0.8 < np.polyfit(found, change, 1)[0] < 1.6  # the first order falls short at leverage
+
+
+@pytest.mark.parametrize("classes", [2, 4])
+def test_iv_ranks_new_points_as_adding_them_does(classes):
+    X, y, X_val, y_val = problem(classes, n=120)
+    (pool, X), y = (X[:40], X[40:]), y[40:]
+    model = fit(X, y, classes)
+    logits = model.decision(pool)
+    labels = (logits > 0).astype(int) if classes == 2 else logits.argmax(1)
+    before, change = model.losses(X_val, y_val).mean(), []
+    for x, label in zip(pool, labels, strict=True):
+        more = fit(np.r_[X, x[None]], np.r_[y, label], classes, start=model.theta)
+        change.append(before - more.losses(X_val, y_val).mean())
+    found = ClassifierInfluence(model, X, y).addition(pool, X_val, y_val) / len(X)
+    assert spearmanr(found, change).statistic > 0.98
+    assert 0.6 < np.polyfit(found, change, 1)[0] < 1.1
+
+
+def test_iv_of_a_weighted_point_is_that_of_so_many_copies():
+    X, y, X_val, y_val = problem(3)
+    weight = np.ones(len(X))
+    weight[4] = 3
+    copies = np.r_[np.arange(len(X)), 4, 4]
+    model = fit(X, y, 3, weight=weight)
+    once = ClassifierInfluence(model, X, y, sample_weight=weight).removal(X_val, y_val) / len(X)
+    thrice = ClassifierInfluence(model, X[copies], y[copies]).removal(X_val, y_val) / len(copies)
+    assert once[4] == pytest.approx(3 * thrice[4], rel=1e-8)
 
 
 def saturated(scale):

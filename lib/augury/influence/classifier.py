@@ -1,15 +1,35 @@
-"""The influence measure of logistic regressions, binary and multinomial, for all points at once in closed form."""
+"""FI and influence values of logistic regressions, binary and multinomial, for all points at once in closed form."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
 from augury.errors import ModelError
 from augury.influence.closed_forms import BUDGET, Binary, Multinomial
-from augury.influence.curvature import covariance_root, inverse
+from augury.influence.curvature import covariance_root, damped_root, inverse
 from augury.influence.measure import middle_mean
 from augury.models.logistic import Logistic
 from augury.models.softmax import Softmax, shift_projector
+
+
+@dataclass(frozen=True)
+class SelfInfluence:
+    """Influence of each training point on its own loss; divided by n, its change in nats when the point is left out.
+
+    Attributes
+    ----------
+    influence : ndarray of shape (n,)
+        g' H^-1 g with H the *mean* Hessian: the first order, the magnitude of eq. (1) of Kuchnik & Smith (ICLR 2019).
+    corrected : ndarray of shape (n,)
+        One Newton step from the optimum without the point: removing it takes its own curvature out of H as well, which
+        the first order ignores. Of two classes, g' H^-1 g / (1 - h) with the leverage h.
+    """
+
+    influence: np.ndarray
+    corrected: np.ndarray
 
 
 class ClassifierInfluence:
@@ -26,8 +46,12 @@ class ClassifierInfluence:
     X : ndarray of shape (n, p)
     y : ndarray of int, shape (n,)
         0 and 1, or 0 to K - 1.
+    sample_weight : ndarray of shape (n,), optional
+        The weights v >= 0 of the fit; ones by default.
     regularised : bool
         Whether H contains the penalty.
+    damping : float
+        Added to the diagonal of H. With any, an H that is singular is none the less inverted.
     whiten : bool
         Take perturbations in coordinates in which the covariance of X is the identity. FI's metric G has rank
         K - 1 < p as a rule, and its pseudo-inverse then depends on the units of the features; in these coordinates it
@@ -38,7 +62,8 @@ class ClassifierInfluence:
     Raises
     ------
     ModelError
-        If the model is none of the two or its parameters are not finite, X or y do not fit it, or H is singular.
+        If the model is none of the two or its parameters are not finite, X, y or the weights do not fit it, the damping
+        is negative, or H is singular.
     """
 
     def __init__(
@@ -47,7 +72,9 @@ class ClassifierInfluence:
         X: np.ndarray,
         y: np.ndarray,
         *,
+        sample_weight: np.ndarray | None = None,
         regularised: bool = True,
+        damping: float = 0.0,
         whiten: bool = False,
         rtol: float | None = None,
     ) -> None:
@@ -57,8 +84,13 @@ class ClassifierInfluence:
         self.classes = 2 if isinstance(model, Logistic) else len(model.theta)
         X, y = self._points(X, y, "training")
         self.n = len(X)
+        weight = np.ones(self.n) if sample_weight is None else np.asarray(sample_weight, np.float64)
+        if weight.shape != (self.n,) or not np.isfinite(weight).all() or not (weight >= 0).all() or not weight.any():
+            raise ModelError(f"sample_weight must be {self.n} finite numbers of at least 0, not all of them 0")
+        if not damping >= 0:
+            raise ModelError(f"damping is {damping}; it must be at least 0")
         root = covariance_root(X) if whiten else None
-        self._form = (Binary if isinstance(model, Logistic) else Multinomial)(model.theta, X, y, root)
+        self._form = (Binary if isinstance(model, Logistic) else Multinomial)(model.theta, X, y, weight, root)
         hessian = self._form.hessian() / self.n
         rows = 1 if isinstance(model, Logistic) else self.classes
         if regularised:
@@ -66,11 +98,20 @@ class ClassifierInfluence:
             hessian[np.diag_indices_from(hessian)] += penalty / (model.C * self.n)
         if rows > 1:  # one shift of all intercepts (without a penalty: of all rows) has neither curvature nor effect
             hessian += hessian.trace() / len(hessian) * shift_projector(rows, X.shape[1] + 1)
-        self._inverse = inverse(
-            hessian,
-            "use regularised=True, a smaller C, or drop features that others determine; where every training point is "
-            "classified beyond doubt, only a stronger penalty helps",
-        )
+        if damping:
+            self._half = half = damped_root(hessian, damping)
+            self._inverse = half @ half.T
+        else:
+            self._inverse = inverse(
+                hessian,
+                "use regularised=True, a smaller C, damping, or drop features that others determine; where every "
+                "training point is classified beyond doubt, only a stronger penalty or damping helps",
+            )
+
+    @cached_property
+    def _half(self) -> np.ndarray:
+        """A root of H^-1 = half half'."""
+        return np.linalg.cholesky(self._inverse)
 
     def _points(self, X: np.ndarray, y: np.ndarray | None, what: str) -> tuple[np.ndarray, np.ndarray]:
         X = np.asarray(X, np.float64)
@@ -135,6 +176,16 @@ class ClassifierInfluence:
         step = max(1, BUDGET // (8 * self.n))
         return np.concatenate([middle_mean(self._pairs(V[i : i + step])) for i in range(0, len(V), step)])
 
+    def own(self, points: int | None = None) -> SelfInfluence:
+        """Return the training points' leave-one-out influence on their own loss (Kuchnik & Smith, eq. 1).
+
+        Parameters
+        ----------
+        points : int, optional
+            Only of the first so many points; all of them enter H.
+        """
+        return SelfInfluence(*self._form.own(self._half, points))
+
     def removal(self, X_val: np.ndarray, y_val: np.ndarray) -> np.ndarray:
         """Return IV of Chhabra et al. (2024), grad L(V)' H^-1 grad L(z_i) with L(V) the mean loss: shape (n,).
 
@@ -147,7 +198,21 @@ class ClassifierInfluence:
             If the validation points do not fit the model.
         """
         mean = self._form.gradients(*self._points(X_val, y_val, "validation")).mean(0)
-        return np.asarray(self._form.own_gradients() @ (mean @ self._inverse))
+        return np.asarray(self._form.weight * (self._form.own_gradients() @ (mean @ self._inverse)))
+
+    def addition(self, X_new: np.ndarray, X_val: np.ndarray, y_val: np.ndarray) -> np.ndarray:
+        """Return IV of m unlabelled points, grad L(V)' H^-1 grad L(z') with their predicted labels: shape (m,).
+
+        Divided by n it is, to first order, how much the validation loss falls when the point joins the training set:
+        the largest are labelled first.
+
+        Raises
+        ------
+        ModelError
+            If the new or the validation points do not fit the model.
+        """
+        mean = self._form.gradients(*self._points(X_val, y_val, "validation")).mean(0)
+        return np.asarray(self._form.gradients(*self._points(X_new, None, "new")) @ (mean @ self._inverse))
 
     def slopes(self, X_val: np.ndarray, y_val: np.ndarray) -> np.ndarray:
         """Return d L(V) / d omega of every training point (eq. 2.2), whitened if asked for: shape (n, p).
@@ -169,5 +234,5 @@ class ClassifierInfluence:
 
         Twice its largest eigenvalue is the curvature of Cook's (1986) local influence. Takes n q p numbers at once.
         """
-        T = self._form.slopes(np.linalg.cholesky(self._inverse).T)  # (q, n, p): -(1/n) L'M with L L' = H^-1
+        T = self._form.slopes(self._half.T)  # (q, n, p): -(1/n) half'M
         return np.asarray(self.n * np.einsum("qni,qnj->nij", T, T))

@@ -1,7 +1,8 @@
 """The derivatives behind FI in binary and in multinomial logistic regression, in closed form.
 
 Both classes take parameters as rows of weights and intercept, z = (x, 1), and answer the same calls: `hessian` (of
-the summed loss), `gradients`, `pairs`, `slopes` and `metric`. Row vectors in input coordinates ("covectors") are
+the summed loss), `gradients`, `own_gradients`, `own`, `pairs`, `slopes` and `metric`. A training point has the weight v
+in the loss, so that moving it moves the parameters v times as far. Row vectors in input coordinates ("covectors") are
 multiplied by `root` from the right, which expresses them in whitened coordinates; None leaves them.
 """
 
@@ -23,6 +24,12 @@ def _turned(covectors: np.ndarray, root: np.ndarray | None) -> np.ndarray:
     return covectors if root is None else covectors @ root
 
 
+def _portion(weight: np.ndarray) -> np.ndarray:
+    """Return n / v, by which a point's effect on the parameters is divided: infinite where v = 0."""
+    with np.errstate(divide="ignore"):
+        return np.asarray(len(weight) / weight)
+
+
 class Binary:
     """Binary logistic regression, logit w'x + b; all n points in O(n p^2 + p^3).
 
@@ -30,8 +37,11 @@ class Binary:
     dL = -(1/n) (r v_x + s (v'z) w), a = d logit = w - (1/n) (r (H^-1 z)_x + s (z'H^-1 z) w), G = s a a'.
     """
 
-    def __init__(self, theta: np.ndarray, X: np.ndarray, y: np.ndarray, root: np.ndarray | None) -> None:
-        self.theta, self.Z, self.root = theta, with_intercept(X), root
+    def __init__(
+        self, theta: np.ndarray, X: np.ndarray, y: np.ndarray, weight: np.ndarray, root: np.ndarray | None
+    ) -> None:
+        self.theta, self.Z, self.weight, self.root = theta, with_intercept(X), weight, root
+        self.portion = _portion(weight)
         self.w = _turned(theta[:-1], root)
         self.sign = np.where(y == 1, 1.0, -1.0)
         self.margin = self.sign * (self.Z @ theta)
@@ -40,7 +50,7 @@ class Binary:
 
     def hessian(self) -> np.ndarray:
         """Return the summed loss's Hessian, of shape (p + 1, p + 1)."""
-        return np.asarray((self.Z * self.s[:, None]).T @ self.Z)
+        return np.asarray((self.Z * (self.weight * self.s)[:, None]).T @ self.Z)
 
     def gradients(self, X: np.ndarray, y: np.ndarray) -> np.ndarray:
         """Return each point's gradient by the parameters: shape (m, p + 1)."""
@@ -48,14 +58,23 @@ class Binary:
         return np.asarray((-sign * expit(-sign * (Z @ self.theta)))[:, None] * Z)
 
     def own_gradients(self) -> np.ndarray:
-        """Return the training points' gradients: shape (n, p + 1)."""
+        """Return the training points' gradients, of unit weight: shape (n, p + 1)."""
         return self.r[:, None] * self.Z
+
+    def own(self, half: np.ndarray, points: int | None) -> tuple[np.ndarray, np.ndarray]:
+        """Return g'H^-1 g of the first points, H^-1 = half half', and g'(H - v s z z'/n)^-1 g: shape (points,) each.
+
+        Sherman-Morrison: the second is the first over 1 - h, with the leverage h = v s z'(n H)^-1 z.
+        """
+        quadratic = ((self.Z[:points] @ half) ** 2).sum(1)
+        first = self.r[:points] ** 2 * quadratic
+        return first, first / (1 - self.s[:points] * quadratic / self.portion[:points])
 
     def _logit_slopes(self, inverse: np.ndarray) -> np.ndarray:
         U = self.Z @ inverse  # H^-1 z
         own = (U * self.Z).sum(1)
-        direct = 1 - self.s * own / len(self.Z)
-        return np.asarray(direct[:, None] * self.w - (self.r / len(self.Z))[:, None] * _turned(U[:, :-1], self.root))
+        direct = 1 - self.s * own / self.portion
+        return np.asarray(direct[:, None] * self.w - (self.r / self.portion)[:, None] * _turned(U[:, :-1], self.root))
 
     def pairs(self, V: np.ndarray, inverse: np.ndarray) -> np.ndarray:
         """Return FI of each row of V = H^-1 grad L, of shape (m, p + 1), with each training point: (m, n).
@@ -70,7 +89,7 @@ class Binary:
             root_s = np.sqrt(self.s)
             along = _turned(V[:, :-1], self.root) @ a.T * ratio
             along += V @ self.Z.T * (root_s * (a @ self.w))
-            along /= len(self.Z)
+            along /= self.portion
             value = (along / norm) ** 2
         flat = norm == 0  # G = 0: infinite unless the loss does not move either
         if flat.any():
@@ -82,7 +101,7 @@ class Binary:
         """Return dL by the perturbation for each row of V and training point: shape (m, n, p)."""
         turned = _turned(V[:, :-1], self.root)
         direct = (V @ self.Z.T * self.s)[..., None] * self.w
-        return np.asarray(-(self.r[:, None] * turned[:, None, :] + direct) / len(self.Z))
+        return np.asarray(-(self.r[:, None] * turned[:, None, :] + direct) / self.portion[:, None])
 
     def metric(self, inverse: np.ndarray) -> np.ndarray:
         """Return S of each training point: shape (n, 2, p)."""
@@ -98,15 +117,18 @@ class Multinomial:
     R_c (I; 0) + z Q_c, and the logits' total derivative A_k = W_k - (1/n) [e_k (x) z]' H^-1 (that).
     """
 
-    def __init__(self, theta: np.ndarray, X: np.ndarray, y: np.ndarray, root: np.ndarray | None) -> None:
-        self.theta, self.Z, self.root = theta, with_intercept(X), root
+    def __init__(
+        self, theta: np.ndarray, X: np.ndarray, y: np.ndarray, weight: np.ndarray, root: np.ndarray | None
+    ) -> None:
+        self.theta, self.Z, self.weight, self.root = theta, with_intercept(X), weight, root
+        self.portion = _portion(weight)
         self.W = _turned(theta[:, :-1], root)
         self.log_p = log_softmax(self.Z @ theta.T, axis=1)
         self.R = residuals(self.log_p, y)
 
     def hessian(self) -> np.ndarray:
         """Return the summed loss's Hessian, of shape (K (p + 1), K (p + 1))."""
-        return data_hessian(np.exp(self.log_p), self.Z)
+        return data_hessian(np.exp(self.log_p), self.Z, self.weight)
 
     def gradients(self, X: np.ndarray, y: np.ndarray) -> np.ndarray:
         """Return each point's gradient by the parameters: shape (m, K (p + 1))."""
@@ -115,8 +137,28 @@ class Multinomial:
         return (R[:, :, None] * Z[:, None, :]).reshape(len(Z), -1)
 
     def own_gradients(self) -> np.ndarray:
-        """Return the training points' gradients: shape (n, K (p + 1))."""
+        """Return the training points' gradients, of unit weight: shape (n, K (p + 1))."""
         return (self.R[:, :, None] * self.Z[:, None, :]).reshape(len(self.Z), -1)
+
+    def own(self, half: np.ndarray, points: int | None) -> tuple[np.ndarray, np.ndarray]:
+        """Return g'H^-1 g of the first points, H^-1 = half half', and g'(H - v H_i / n)^-1 g: shape (points,) each.
+
+        With B of shape (K, K), B_kl = (e_k (x) z)' H^-1 (e_l (x) z), and Sigma = diag P - P P', Woodbury's identity
+        makes them R'B R and R'(I - (v / n) B Sigma)^-1 B R.
+        """
+        classes, size = self.theta.shape
+        blocks = half.reshape(classes, size, -1)
+        first, second = [], []
+        for chunk in self._chunks(2 * classes * classes * size, points):
+            T = np.stack([self.Z[chunk] @ block for block in blocks], axis=1)  # (c, K, K (p + 1))
+            B = T @ T.swapaxes(1, 2)
+            P, R = np.exp(self.log_p[chunk]), self.R[chunk]
+            BR = (B @ R[:, :, None])[..., 0]
+            sigma = P[:, :, None] * np.eye(classes) - P[:, :, None] * P[:, None, :]
+            without = np.eye(classes) - B @ sigma / self.portion[chunk, None, None]
+            first.append((R * BR).sum(1))
+            second.append((R * np.linalg.solve(without, BR[:, :, None])[..., 0]).sum(1))
+        return np.concatenate(first), np.concatenate(second)
 
     def _weight_slopes(self, chunk: slice) -> np.ndarray:
         """Return Q of shape (c, K, p), without cancellation where P saturates."""
@@ -133,13 +175,13 @@ class Multinomial:
         U = U.reshape(len(Z), classes, classes, size)
         through_r = (R[:, None, None, :] @ U[..., :-1])[..., 0, :]  # (c, K, p)
         through_q = (U @ Z[:, None, :, None])[..., 0] @ Q
-        A = self.W - (_turned(through_r, self.root) + through_q) / len(self.Z)
+        A = self.W - (_turned(through_r, self.root) + through_q) / self.portion[chunk, None, None]
         return sqrt_probability_rows(A, self.log_p[chunk])
 
-    def _chunks(self, each: int) -> Iterator[slice]:
-        """Yield parts of the training points for which `each` numbers a point stay within the budget."""
-        step = max(1, BUDGET // (8 * each))
-        return (slice(start, min(start + step, len(self.Z))) for start in range(0, len(self.Z), step))
+    def _chunks(self, each: int, points: int | None = None) -> Iterator[slice]:
+        """Yield parts of the first training points for which `each` numbers a point stay within the budget."""
+        step, end = max(1, BUDGET // (8 * each)), len(self.Z[:points])
+        return (slice(start, min(start + step, end)) for start in range(0, end, step))
 
     def pairs(self, V: np.ndarray, inverse: np.ndarray, rtol: float | None = None) -> np.ndarray:
         """Return FI of each row of V = H^-1 grad L, of shape (m, K (p + 1)), with each training point: (m, n)."""
@@ -155,7 +197,7 @@ class Multinomial:
             along = mixed @ found.vectors  # (c, m, k)
             through = (by_class @ Z.T).transpose(2, 0, 1)  # (c, m, K): V_c'z
             along += through @ (self._weight_slopes(chunk) @ found.vectors)
-            along /= -len(self.Z)
+            along /= -self.portion[chunk, None, None]
             value[:, chunk] = Directions(found.vectors, found.inverse[:, None, :]).measure(along).T
         return value
 
@@ -165,7 +207,7 @@ class Multinomial:
         turned = _turned(by_class[..., :-1], self.root)
         through = (by_class @ self.Z.T).transpose(2, 0, 1) @ self._weight_slopes(slice(None))
         direct = np.einsum("nc,mcp->nmp", self.R, turned)
-        return np.asarray(-(direct + through).swapaxes(0, 1) / len(self.Z))
+        return np.asarray(-(direct + through).swapaxes(0, 1) / self.portion[:, None])
 
     def metric(self, inverse: np.ndarray) -> np.ndarray:
         """Return S of each training point: shape (n, K, p)."""

@@ -1,4 +1,4 @@
-"""Inverting the mean Hessian once, and the square root of the inputs' covariance."""
+"""Inverting the mean Hessian once, damped or not, and the square root of the inputs' covariance."""
 
 from __future__ import annotations
 
@@ -37,6 +37,23 @@ def inverse(hessian: np.ndarray, remedy: str) -> np.ndarray:
     found, _ = lapack.dpotri(factor, lower=1)
     found = np.tril(found) + np.tril(found, -1).T
     return np.asarray(found * unit[:, None] * unit)
+
+
+def damped_root(hessian: np.ndarray, damping: float) -> np.ndarray:
+    """Return W of shape (q, q) with W W' = (H + damping I)^-1 of a symmetric H that may be singular.
+
+    Rounding can push the null directions of H below zero: they are taken to be at the damping. Where H is singular a
+    quadratic form |g' W|^2 keeps the digits that g' (W W') g loses, for g has no part in the null directions.
+
+    Raises
+    ------
+    ModelError
+        If the matrix is not finite.
+    """
+    if not np.isfinite(hessian).all():
+        raise ModelError("the Hessian is not finite; check the model's parameters and inputs")
+    values, vectors = np.linalg.eigh(hessian + damping * np.eye(len(hessian)))
+    return np.asarray(vectors / np.sqrt(np.maximum(values, damping)))
 
 
 def covariance_root(X: np.ndarray) -> np.ndarray:

@@ -11,13 +11,14 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.svm import SVC
 
 from augury.errors import ParameterError
-from augury.influence.logistic import self_influence
+from augury.influence.classifier import ClassifierInfluence
 from augury.models.logistic import Logistic, fit_logistic
 from augury.seeding import rng
 from augury.subsampling.features import Featurised, Setting, featurise
 from augury.subsampling.policies import augmentation_order, policy, sample_weights
 
 SCORES = ("loss", "influence")
+DAMPING = 1e-10  # of the unregularised mean Hessian: the value of the released code
 VSV_GRID = (0.01, 0.1, 1.0, 10.0, 100.0)  # C of the linear SVM (Sec. 5.1), by 4-fold cross-validation
 
 
@@ -42,8 +43,11 @@ def training_scores(
         return model.losses(data.Z[:n], data.y[:n])
     if score == "influence":
         weights = sample_weights(n, data.index) if downweight else None
-        regularised = setting.regularised
-        return self_influence(model, data.Z, data.y, regularised=regularised, sample_weight=weights, points=n).influence
+        regularised, damping = setting.regularised, 0.0 if setting.regularised else DAMPING
+        found = ClassifierInfluence(
+            model, data.Z, data.y, sample_weight=weights, regularised=regularised, damping=damping
+        )
+        return found.own(n).influence
     raise ParameterError(f"score {score!r} is unknown; choose from {', '.join(SCORES)}")
 
 
