@@ -21,6 +21,7 @@ from torch import nn
 
 from augury.design import Design, design
 from augury.models.mlp import MLP
+from augury.models.replica import alone
 from augury.penalties.networks import replicas, train
 from augury.seeding import rng, torch_generator
 
@@ -66,7 +67,7 @@ def train_plainly(net: nn.Module, table: Design, lam: float, scale: float) -> fl
 
 
 @pytest.mark.parametrize("hidden_layers", [1, 5, 10])
-def test_against_plain_pytorch(hidden_layers, alone, capsys):
+def test_against_plain_pytorch(hidden_layers, capsys):
     table, settings = design("telco", 0), replicas(LAMBDAS)
     start = MLP(table.x_train.shape[1], 2, hidden_layers, [0] * len(settings), WIDTH)
     nets = [alone(start, r) for r in range(len(settings))]

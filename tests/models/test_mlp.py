@@ -5,10 +5,11 @@ import torch
 
 from augury.errors import ModelError
 from augury.models.mlp import MLP
+from augury.models.replica import alone
 
 
 @pytest.mark.parametrize("hidden_layers", [0, 1, 4])
-def test_every_replica_is_the_network_of_its_weights(hidden_layers, alone):
+def test_every_replica_is_the_network_of_its_weights(hidden_layers):
     model = MLP(5, 3, hidden_layers, seeds=[1, 2, 1], width=7).double()
     with torch.no_grad():
         for i, bias in enumerate(model.biases):

@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from augury.augment.ablation import ablate_replicas
 from augury.errors import ModelError, ParameterError
 from augury.models.mlp import MLP
+from augury.models.replica import alone
 from augury.seeding import torch_generator
 from augury.training.replicas import History, cross_entropy, fit_replicas, squared_error
 
@@ -69,7 +70,7 @@ def train_alone(net: torch.nn.Module, r: int, classes: bool) -> tuple[torch.nn.M
 
 @pytest.mark.parametrize("classes", [True, False])
 @pytest.mark.parametrize("hidden_layers", [0, 2])
-def test_each_replica_ends_where_it_would_have_ended_alone(classes, hidden_layers, alone):
+def test_each_replica_ends_where_it_would_have_ended_alone(classes, hidden_layers):
     model = MLP(6, 2 if classes else 1, hidden_layers, [0] * 5, width=8).double()
     start = copy.deepcopy(model)
     history = train(model, classes)

@@ -20,6 +20,7 @@ from augury.influence.classifier import ClassifierInfluence
 from augury.influence.network import NetworkInfluence
 from augury.models.logistic import Logistic, fit_logistic
 from augury.models.mlp import MLP
+from augury.models.replica import alone
 
 Points = tuple[np.ndarray, np.ndarray]
 """Features of shape (n, p) in float64, and labels 0 and 1 of shape (n,)."""
@@ -101,12 +102,7 @@ class NetworkFits:
 
     def alone(self, r: int) -> nn.Sequential:
         """Return one of the networks as a module of its own, (m, p) -> logits of both classes (m, 2), class 0's 0."""
-        layers: list[nn.Module] = []
-        for weight, bias in zip(self.model.weights, self.model.biases, strict=True):
-            layer = nn.Linear(weight.shape[2], weight.shape[1], dtype=weight.dtype)
-            layer.weight.data, layer.bias.data = weight[r].detach().clone(), bias[r, :, 0].detach().clone()
-            layers += [nn.ReLU(), layer] if layers else [layer]
-        return nn.Sequential(*layers, _BothClasses())
+        return nn.Sequential(*alone(self.model, r), _BothClasses())
 
 
 class _BothClasses(nn.Module):
