@@ -1,0 +1,96 @@
+"""The cells of the notebook on real data, the settings of Table 3, and what the parameters must be."""
+
+import inspect
+
+import pandas as pd
+import pytest
+
+from augury.errors import ParameterError
+from augury.trimming import real, real_plans
+
+PARAMS = {
+    "datasets": ["two-gaussians", "breast-cancer"], "seeds": 2, "sizes": [60, 50, 40], "budgets": [2, 5], "draws": 2,
+    "noisy_rows": 6, "epochs": 2, "batch": 16, "neighbours": 3,
+}  # fmt: skip
+PAPER = PARAMS | {"datasets": ["adult", "bank", "celeba-attributes", "toxicity"], "sizes": [5000, 4200, 4200]}
+
+
+@pytest.mark.parametrize("plan, run", [(real_plans.descent, real.descend), (real_plans.newton, real.solve)])
+def test_plans_have_a_cell_for_each_table_noise_and_seed_and_shapley_on_one_clean_table(plan, run):
+    found = plan(PARAMS)
+    assert found.experiment is run
+    keys = [(cell["table"], cell["noise"], cell["seed"]) for cell in found.cells]
+    assert sorted(keys) == sorted((t, n, s) for t in PARAMS["datasets"] for n in (0, 6) for s in (0, 1))
+    for cell in found.cells:
+        assert cell["neighbours"] == (3 if cell["table"] == "two-gaussians" and not cell["noise"] else 0)
+    methods = set(pd.DataFrame(found.experiment(**found.cells[0]))["method"])
+    assert methods == {"Base", "FI", "IV", "FI reversed", "Random", "KNN-Shapley"}
+    shapley = {cell["table"] for cell in plan(PAPER).cells if cell["neighbours"]}
+    assert shapley == {"bank"}
+
+
+@pytest.mark.parametrize("plan", [real_plans.descent, real_plans.newton])
+def test_cells_of_real_tables_name_their_data_and_fit_the_experiment(plan):
+    found = plan(PAPER)
+    for cell in found.cells:
+        inspect.signature(found.experiment).bind(**cell)
+    toxic = [cell for cell in found.cells if cell["table"] == "toxicity"]
+    assert {cell["dataset"] for cell in toxic} == {"toxicity-jigsaw-wiki"} and all(c["digests"] for c in toxic)
+
+
+@pytest.mark.parametrize(
+    "table, clean, noisy",
+    [
+        ("adult", ("SGD", 0.01, 0.01), ("SGD", 0.01, 0.01)),
+        ("bank", ("SGD", 0.01, 0.01), ("SGD", 0.01, 0.01)),
+        ("celeba-attributes", ("Adam", 1e-4, 1e-6), ("SGD", 0.01, 1e-6)),
+        ("toxicity", ("Adam", 0.01, 0.01), ("Adam", 0.01, 0.01)),
+        ("digits-3-8", ("SGD", 0.01, 0.01), ("SGD", 0.01, 0.01)),
+    ],
+)
+def test_regressions_are_fitted_as_table_3_says(table, clean, noisy):
+    for data, expected in ((False, clean), (True, noisy)):
+        assert real_plans.optimiser(table, data) == real_plans.Optimiser(*expected)
+    params = PAPER | {"datasets": [table]}
+    for plan in (real_plans.descent, real_plans.newton):
+        for cell in plan(params).cells:
+            used = noisy if cell["noise"] else clean
+            assert cell["weight_decay"] == used[2]
+            if plan is real_plans.descent:
+                assert (cell["optimiser"], cell["lr"], cell["epochs"], cell["batch"]) == (*used[:2], 2, 16)
+
+
+def test_table_3_stands_beside_what_is_used():
+    rows = real_plans.table_3(PAPER | {"datasets": ["celeba-attributes", "breast-cancer"]})
+    found = rows.set_index(["table", "data", "setting"])[["published", "ours"]]
+    assert found.loc[("celeba-attributes", "clean", "optimiser")].tolist() == ["Adam", "Adam"]
+    assert found.loc[("celeba-attributes", "clean", "weight decay")].tolist() == ["1e-06", "1e-06"]
+    assert found.loc[("celeba-attributes", "noisy", "optimiser")].tolist() == ["SGD", "SGD"]
+    unreadable = ["not legible in the copy at hand", "0.01"]
+    assert found.loc[("celeba-attributes", "noisy", "learning rate")].tolist() == unreadable
+    assert found.loc[("celeba-attributes", "noisy", "epochs")].tolist() == ["not given", "2"]
+    assert set(found.loc["breast-cancer"]["published"]) == {"not the paper's data"}
+    assert set(rows["dataset"]) == {"celeba-attributes", "breast-cancer"} and len(rows) == 20
+
+
+@pytest.mark.parametrize(
+    "name, value",
+    [
+        ("datasets", []), ("datasets", ["adult", "adult"]), ("datasets", ["mnist"]), ("sizes", [60, 50]),
+        ("sizes", [60, 50, 0]), ("budgets", []), ("budgets", [5, 2]), ("budgets", [0, 5]), ("budgets", [60]),
+        ("noisy_rows", 0), ("noisy_rows", 61), ("seeds", 1), ("draws", 0), ("epochs", 0), ("batch", 0),
+        ("neighbours", 0),
+    ],
+)  # fmt: skip
+def test_parameters_out_of_range_are_refused(name, value):
+    with pytest.raises(ParameterError, match=f"parameter {name} = "):
+        real_plans.descent(PARAMS | {name: value})
+
+
+def test_deviations_speak_of_the_tables_at_hand():
+    small, paper = " ".join(real_plans.real_deviations(PARAMS)), " ".join(real_plans.real_deviations(PAPER))
+    assert "two-gaussians, breast-cancer: small embedded tables" in small and "60 training and 40 test" in small
+    assert "Bank" not in small and "TF-IDF" not in small
+    for word in ("53 columns", "104,163 random rows", "TF-IDF", "6 training rows instead of 500"):
+        assert word in paper
+    assert "embedded" not in paper and "instead of 5,000" not in paper
