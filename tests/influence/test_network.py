@@ -5,6 +5,7 @@ import copy
 import numpy as np
 import pytest
 import torch
+from scipy.stats import trim_mean
 from torch import nn
 from torch.func import functional_call, grad, hessian, jacrev
 from torch.nn.functional import cross_entropy
@@ -202,11 +203,67 @@ def test_images_dropout_and_small_parts(parameters, monkeypatch):
     assert net.training and all(torch.equal(before[k], v) for k, v in net.state_dict().items())
 
 
+def test_conjugate_gradients_give_what_the_inverse_does(trained):
+    net, X, y, X_val, y_val = trained
+    exact, iterative = (NetworkInfluence(net, X, y, l2=L2, curvature=kind) for kind in ("hessian", "cg"))
+    np.testing.assert_allclose(iterative.util(X_val, y_val), exact.util(X_val, y_val), rtol=1e-5)
+    np.testing.assert_allclose(iterative.removal(X_val, y_val), exact.removal(X_val, y_val), rtol=1e-5, atol=1e-8)
+
+
+@pytest.mark.parametrize("curvature", ["gauss-newton", "kfac"])
+def test_one_linear_layer_has_one_curvature_by_every_way_on_one_point(curvature):
+    X, y, *_ = problem(3, n=1, p=4)
+    net = nn.Linear(4, 3)
+    exact, found = (NetworkInfluence(net, X, y, l2=0.1, curvature=kind) for kind in ("hessian", curvature))
+    np.testing.assert_allclose(found.pairs(X + 1, y), exact.pairs(X + 1, y), rtol=1e-8)
+    np.testing.assert_allclose(found.removal(X + 1, y), exact.removal(X + 1, y), rtol=1e-8)
+
+
+@pytest.mark.parametrize("rank", [None, 1])
+def test_active_learning_in_blocks_is_the_middle_mean_of_the_pairs(trained, rank, monkeypatch):
+    net, X, y, X_pool, _ = trained
+    X_pool = X_pool[:5]
+    scores = NetworkInfluence(net, X[:6], y[:6], l2=L2, damping=0.5, rank=rank)
+    predicted = net(torch.tensor(X_pool)).argmax(1)
+    expected = trim_mean(scores.pairs(X_pool, predicted), 0.1, axis=1)
+    np.testing.assert_allclose(scores.active(X_pool), expected, rtol=1e-12)
+    monkeypatch.setattr("augury.influence.network.BUDGET", 8 * len(scores.theta) * 2)  # two at a time
+    np.testing.assert_allclose(scores.active(X_pool), expected, rtol=1e-7)
+
+
+def test_addition_is_the_fall_of_the_loss_when_points_with_predicted_labels_join(trained):
+    net, X, y, X_val, y_val = trained
+    found = NetworkInfluence(net, X, y, l2=L2).addition(X_val[:3] + 1, X_val, y_val)
+    n, step, at = len(X), 1e-4, flat(net)
+    new = torch.tensor(X_val[:3] + 1)
+    for j, label in enumerate(net(new).argmax(1)):
+
+        def moved(weight, j=j, label=label):
+            def objective(theta):
+                loss = cross_entropy(functional_call(net, unflat(net, theta), (torch.tensor(X),)), torch.tensor(y))
+                one = cross_entropy(functional_call(net, unflat(net, theta), (new[j : j + 1],)), label[None])
+                return loss + weight / n * one + L2 / 2 * theta.square().sum()
+
+            theta = at
+            for _ in range(4):
+                theta = theta - torch.linalg.solve(hessian(objective)(theta), grad(objective)(theta))
+            return cross_entropy(functional_call(net, unflat(net, theta), (torch.tensor(X_val),)), torch.tensor(y_val))
+
+        slope = (moved(step) - moved(-step)) / (2 * step)
+        assert found[j] == pytest.approx(float(-n * slope), rel=1e-4)
+
+
 def test_bad_input_is_refused(trained):
     net, X, y, X_val, y_val = trained
     scores = NetworkInfluence(net, X, y, l2=L2)
     with pytest.raises(ParameterError, match="parameters is all or last"):
         NetworkInfluence(net, X, y, parameters="first")
+    with pytest.raises(ParameterError, match="curvature is one of hessian, gauss-newton, kfac, cg, not 'fisher'"):
+        NetworkInfluence(net, X, y, l2=L2, curvature="fisher")
+    with pytest.raises(ParameterError, match="at least 0"):
+        NetworkInfluence(net, X, y, damping=-1.0)
+    with pytest.raises(ParameterError, match="rank is 1 to 2"):
+        NetworkInfluence(net, X, y, l2=L2, rank=3)
     with pytest.raises(ParameterError, match="no parameter of the network: weight"):
         NetworkInfluence(net, X, y, l2={"weight": 1.0})
     with pytest.raises(ModelError, match="no parameters"):
@@ -229,5 +286,9 @@ def test_bad_input_is_refused(trained):
         NetworkInfluence(Affine(np.ones((3, 3))), X, y, parameters="last")
     with pytest.raises(ModelError, match="logits of shape"):
         NetworkInfluence(nn.Linear(2, 1), X, y, l2=L2)
+    with pytest.raises(ModelError, match="singular"):
+        NetworkInfluence(net, X, y, curvature="kfac")
+    with pytest.raises(ModelError, match=r"not layer itself \(Affine\)"):
+        NetworkInfluence(Affine(np.ones((3, 3))), X, y, l2=L2, curvature="kfac")
     with pytest.raises(ModelError, match="too large"):
         NetworkInfluence(nn.Sequential(nn.Linear(2, 6000), nn.Linear(6000, 3)), X, y)
