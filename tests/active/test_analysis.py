@@ -1,0 +1,177 @@
+"""Curves, stages and times from rows made by hand; the settings of the tables; plans and their checks."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from augury.active import analysis, plans, settings
+from augury.active.scores import METHODS
+from augury.errors import ParameterError
+from augury.report import published
+
+TABLES = {
+    "datasets": ["breast-cancer", "digits-3-8"], "rounds": [2, 2], "initial": [16, 16], "pool": [40, 40],
+    "acquisition": [5, 5], "weight_decay": [0.01, 0.02], "candidates": "redrawn", "validation": 30, "seeds": 2,
+    "rate": 0.5, "passes": 5, "share": 0.2,
+}  # fmt: skip
+IMAGES = {
+    "datasets": ["digits", "digits-redundant"], "rounds": [1, 1], "initial": [30, 31], "pool": [40, 41],
+    "acquisition": [5, 6], "test_points": [90, 50], "candidates": "redrawn", "validation": 30, "seeds": 2,
+    "shapley": ["digits"], "pictured": "digits-redundant", "shown": 3, "epochs": 2, "batch_size": 16, "lr": 1e-3,
+    "weight_decay": 1e-2, "dropout": 0.5, "passes": 3, "share": 0.2, "mixer": [8, 1, 3, 4],
+}  # fmt: skip
+
+
+def rows() -> pd.DataFrame:
+    """Two seeds of six rounds on digits and on its redundant variant; FI gains a point a round, others half of it."""
+    found = []
+    for task, base in (("digits", 0.5), ("digits-redundant", 0.2)):
+        for method in METHODS:
+            for seed in (1, 0):
+                for j in range(7):
+                    slope = (0.02 if task != "digits" else 0.01) if method == "FI" else 0.005
+                    row = {"dataset": "digits", "task": task, "method": method, "seed": seed, "round": j}
+                    row |= {"labelled": 10 + 5 * j, "accuracy": base + seed / 10 + slope * j}
+                    row |= {
+                        "seconds": None if j == 0 else {"FI": 2.0, "FI subsampled": 0.4}.get(method, 1.0) * (1 + seed)
+                    }
+                    row |= {"confidence": None if j == 0 else 0.9 - j / 10 - seed / 100}
+                    row |= {"agreement": 0.5 + seed / 10 if j and method == "FI" else None}
+                    found.append(row)
+    return pd.DataFrame(found)
+
+
+def test_stages_are_means_over_thirds_in_the_order_of_the_seeds():
+    own = rows()
+    np.testing.assert_allclose(analysis.stage(own, "digits", "FI", "start"), [0.5, 0.6])
+    np.testing.assert_allclose(analysis.stage(own, "digits", "FI", "early"), [0.515, 0.615])
+    np.testing.assert_allclose(analysis.stage(own, "digits", "FI", "late"), [0.555, 0.655])
+    np.testing.assert_allclose(analysis.stage(own, "digits", "FI", "end"), [0.56, 0.66])
+    for last, third in {1: 1, 2: 1, 3: 1, 4: 1, 5: 2, 14: 5, 12: 4}.items():
+        short = pd.DataFrame({"task": "t", "method": "FI", "seed": 0, "round": range(last + 1)})
+        short["accuracy"] = short["round"] / 100
+        assert analysis.stage(short, "t", "FI", "late")[0] == pytest.approx(
+            np.arange(last - third + 1, last + 1).mean() / 100
+        )
+        assert analysis.stage(short, "t", "FI", "early")[0] == pytest.approx(np.arange(1, third + 1).mean() / 100)
+
+
+def test_cases_gains_and_the_table_of_stages():
+    own = rows()
+    found = list(analysis.cases(own, "late", "FI", ["IV", "BALD"]))
+    assert [name for name, *_ in found] == [f"{t}, {m}" for t in ("digits", "digits-redundant") for m in ("IV", "BALD")]
+    np.testing.assert_allclose(found[0][1] - found[0][2], [0.0275, 0.0275])
+    assert [name for name, *_ in analysis.cases(own, "late", "FI", ["IV"])] == ["digits", "digits-redundant"]
+    np.testing.assert_allclose(analysis.gains(own, "digits-redundant", "late"), 0.0825)
+    table = analysis.stages(own).set_index(["task", "method"])
+    assert len(table) == 14 and table.loc[("digits", "FI"), "late (%)"] == pytest.approx(60.5)
+    assert table.loc[("digits", "FI"), "std of late"] == pytest.approx(10 / np.sqrt(2))
+
+
+def test_curves_leave_out_shapley_unless_asked_for():
+    shown = analysis.curves(rows())
+    assert "Shapley" not in set(shown["method"]) and shown["accuracy"].max() == pytest.approx(66)
+    assert set(analysis.curves(rows(), ["FI", "Shapley"])["method"]) == {"FI", "Shapley"}
+    assert "round" not in shown  # a figure's note counts seeds
+
+
+def test_times_are_means_a_round_and_ratios_of_sums():
+    own = rows()
+    times = analysis.times(own).set_index(["dataset", "method", "seed"])["value"]
+    assert times["digits", "FI", 0] == 2 and times["digits", "FI", 1] == 4 and len(times) == 14
+    assert analysis.seconds(own, "digits", "FI").tolist() == [12, 24]
+    table = analysis.approximation(own).set_index("task")
+    assert table.loc["digits", "share of time"] == pytest.approx(0.2)
+    assert table.loc["digits", "rank correlation"] == pytest.approx(0.55)
+    assert table.loc["digits", "accuracy lost late"] == pytest.approx(2.75)
+    np.testing.assert_allclose(analysis.confidence(own, "digits", "IV"), [0.8, 0.79])
+
+
+def test_the_published_times_meet_ours_under_one_name():
+    letters = rows().assign(dataset="emnist-letters-10k", task="emnist-letters-10k")
+    names = set(analysis.times(letters)["dataset"])
+    assert names <= set(published("2-influence", "Table 7")["dataset"]) and len(names) == 1
+
+
+def test_the_network_has_the_outputs_of_table_6():
+    table = analysis.architecture()
+    assert table["layer"].tolist() == [layer for layer, _, _ in analysis.TABLE_6]
+    convolutions = table[table["layer"] == "Conv2d"]
+    assert (convolutions["our output"] == convolutions["published output"]).all()
+    assert table["our output"].tolist()[3:] == ["256", "10"] and table["parameters"].tolist()[-1] == 2570
+
+
+def test_settings_stand_beside_the_papers():
+    params = {"datasets": ["adult", "toxicity", "digits-3-8"], "rounds": [12, 8, 3], "initial": [300, 180, 16]}
+    params |= {"pool": [5000, 5000, 40], "acquisition": [500, 500, 5]}
+    table = settings.compared(params)
+    assert len(table) == 15
+    printed = table.dropna()
+    assert (printed["published"] == printed["ours"]).all() and set(printed["task"]) == {"adult", "toxicity"}
+    assert set(table["dataset"]) == {"adult", "toxicity-jigsaw-wiki", "digits"}
+    images = settings.compared(IMAGES).set_index(["task", "attribute"])["ours"]
+    assert images["digits", "classes"] == 10 and images["digits-redundant", "classes"] == 3
+    assert images["digits-redundant", "acquisition"] == 6
+
+
+def test_deviations_name_every_cut_and_stand_in():
+    laptop = TABLES | {"datasets": ["adult", "toxicity"], "rounds": [12, 8], "initial": [300, 180], "seeds": 3}
+    laptop |= {"pool": [5000, 5000], "acquisition": [500, 500]}
+    text = "\n".join(settings.table_deviations(laptop))
+    assert "instead of" not in text.replace("instead of MiniLM", "") and "stand in" not in text
+    assert "drawn anew" in text and "rate 0.5, 5 masks" in text
+    text = "\n".join(settings.table_deviations(laptop | {"pool": [400, 5000], "seeds": 2, "candidates": "fixed"}))
+    assert "2 runs instead of 3" in text and "what is left of one pool" in text
+    assert "adult: rounds, initial pool, candidates and acquisitions 12, 300, 400, 500 instead of 12, 300, 5000" in text
+    assert "breast-cancer and digits-3-8 stand in" in "\n".join(settings.table_deviations(TABLES))
+    mixed = IMAGES | {"datasets": ["emnist-letters-10k", "cifar-10"]}
+    text = "\n".join(settings.image_deviations(mixed))
+    assert "37 classes" in text and "width 8, depth 1, kernel 3 and patch 4" in text and "redundant" not in text
+    assert "8 x 8" in "\n".join(settings.image_deviations(IMAGES))
+
+
+def test_plans_have_a_cell_for_each_data_set_method_and_seed():
+    cells = plans.tabular(TABLES).cells
+    assert len(cells) == 2 * 2 * 6 and len({tuple(sorted(map(str, cell.items()))) for cell in cells}) == len(cells)
+    assert {(cell["table"], cell["weight_decay"]) for cell in cells} == {("breast-cancer", 0.01), ("digits-3-8", 0.02)}
+    plan = plans.pictorial(IMAGES)
+    assert len(plan.cells) == 2 * (7 + 6) and "mixer" not in plan.cells[0]
+    own = [cell for cell in plan.cells if cell["task"] == "digits-redundant"]
+    assert {(c["dataset"], c["initial"], c["pool"], c["acquisition"], c["test_points"]) for c in own} == {
+        ("digits", 31, 41, 6, 50)
+    }
+    assert [row["round"] for row in plan.experiment(**plan.cells[3])] == [0, 1]
+    colours = plans.pictorial(IMAGES | {"datasets": ["cifar-10", "digits-redundant"], "shapley": ["cifar-10"]})
+    assert colours.cells[0]["mixer"] == [8, 1, 3, 4] and "mixer" not in colours.cells[-1]
+    plan = plans.first_round(IMAGES)
+    [cell] = plan.cells
+    assert cell["task"] == "digits-redundant" and cell["pool"] == 41 and len(plan.experiment(**cell)) == 3 * 3
+
+
+@pytest.mark.parametrize(
+    "name, value",
+    [
+        ("datasets", []), ("datasets", ["digits-3-8", "digits-3-8"]), ("datasets", ["mnist", "adult"]), ("rounds", [2]),
+        ("initial", [16, 0]), ("acquisition", [5, 41]), ("weight_decay", [0.01]), ("weight_decay", [0.01, 0.0]),
+        ("candidates", "refilled"), ("validation", 0), ("seeds", 1), ("rate", 1.0), ("passes", 0), ("share", 0.0),
+    ],
+)  # fmt: skip
+def test_parameters_of_tables_out_of_range_are_refused(name, value):
+    plans.check_tables(TABLES)
+    with pytest.raises(ParameterError, match=f"parameter {name}"):
+        plans.check_tables(TABLES | {name: value})
+
+
+@pytest.mark.parametrize(
+    "name, value",
+    [
+        ("datasets", ["digits", "adult"]), ("datasets", ["cifar-10-redundant", "digits"]), ("test_points", [5]),
+        ("shapley", ["mnist"]), ("shapley", []), ("pictured", "mnist"), ("lr", 0.0), ("weight_decay", 0.0),
+        ("dropout", 0.0), ("dropout", 1.0), ("mixer", [8, 1, 3]), ("epochs", 0), ("batch_size", 0), ("shown", 0),
+        ("acquisition", [41, 5]), ("seeds", 1),
+    ],
+)  # fmt: skip
+def test_parameters_of_images_out_of_range_are_refused(name, value):
+    plans.check_images(IMAGES)
+    with pytest.raises(ParameterError, match=f"parameter {name}"):
+        plans.check_images(IMAGES | {name: value})
