@@ -126,6 +126,32 @@ def approximation(rows: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(found)
 
 
+def variants(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return what the approximations cost and keep: a row a variant, means over seeds, the exact one first.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        What `approximations.approximations` returns, with the settings.
+
+    Returns
+    -------
+    DataFrame
+        dataset, variant, rank correlation, overlap, seconds, numbers (to store), share of time and share of numbers
+        (of the exact one's).
+    """
+    columns = ["rank correlation", "overlap", "seconds", "numbers"]
+    found = rows.groupby(["dataset", "variant"], sort=False)[columns].mean().reset_index()
+    exact = found.iloc[0]
+    return found.assign(**{f"share of {name}": found[name] / exact[name] for name in ("seconds", "numbers")})
+
+
+def of_variant(rows: pd.DataFrame, variant: str, column: str) -> np.ndarray:
+    """Return a column of a variant in the order of the seeds: shape (seeds,)."""
+    own = rows[rows["variant"] == variant]
+    return own.sort_values("seed")[column].to_numpy()
+
+
 def agreement(rows: pd.DataFrame, task: str) -> np.ndarray:
     """Return the mean rank correlation of exact and subsampled FI over the rounds: shape (seeds,)."""
     own = rows[(rows["task"] == task) & (rows["method"] == FI)]

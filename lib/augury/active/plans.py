@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from augury.active import images, tables
+from augury.active.approximations import approximations
 from augury.active.rounds import CANDIDATES
 from augury.active.scores import METHODS, SHAPLEY
 from augury.active.settings import SIZES, source
@@ -47,6 +48,8 @@ def check_images(params: Mapping[str, Any]) -> None:
         "dropout": (0 < params["dropout"] < 1, "in (0, 1): BALD draws its masks from it"),
         "mixer": (len(params["mixer"]) == 4 and min(params["mixer"]) >= 1, "width, depth, kernel and patch, from 1"),
     }
+    ranks = params["ranks"]
+    rules["ranks"] = (bool(ranks) and list(ranks) == sorted(set(ranks)) and ranks[0] >= 1, "ascending numbers from 1")
     rules |= {name: (params[name] >= 1, "at least 1") for name in ("epochs", "batch_size", "shown")}
     require(params, rules)
 
@@ -133,3 +136,13 @@ def first_round(params: Mapping[str, Any]) -> Plan:
     i = list(params["datasets"]).index(task)
     cell = _images(params, task) | {"seed": 0, "shown": params["shown"], "validation": params["validation"]}
     return Plan(images.first_round, [cell | {"initial": params["initial"][i], "pool": params["pool"][i]}])
+
+
+def approximated(params: Mapping[str, Any]) -> Plan:
+    """Return FI exactly and by K-FAC and KFSVD in the first round, on the data set of Figure 5, one cell a seed."""
+    check_images(params)
+    task = params["pictured"]
+    i = list(params["datasets"]).index(task)
+    cell = _images(params, task) | {name: params[name][i] for name in ("initial", "pool", "acquisition")}
+    cell |= {"validation": params["validation"], "ranks": list(params["ranks"])}
+    return Plan(approximations, [cell | {"seed": seed} for seed in range(params["seeds"])])
