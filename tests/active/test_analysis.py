@@ -17,8 +17,8 @@ TABLES = {
 IMAGES = {
     "datasets": ["digits", "digits-redundant"], "rounds": [1, 1], "initial": [30, 31], "pool": [40, 41],
     "acquisition": [5, 6], "test_points": [90, 50], "candidates": "redrawn", "validation": 30, "seeds": 2,
-    "shapley": ["digits"], "pictured": "digits-redundant", "shown": 3, "epochs": 2, "batch_size": 16, "lr": 1e-3,
-    "weight_decay": 1e-2, "dropout": 0.5, "passes": 3, "share": 0.2, "mixer": [8, 1, 3, 4],
+    "shapley": ["digits"], "pictured": "digits-redundant", "shown": 3, "ranks": [1], "epochs": 2, "batch_size": 16,
+    "lr": 1e-3, "weight_decay": 1e-2, "dropout": 0.5, "passes": 3, "share": 0.2, "mixer": [8, 1, 3, 4],
 }  # fmt: skip
 
 
@@ -168,7 +168,7 @@ def test_parameters_of_tables_out_of_range_are_refused(name, value):
         ("datasets", ["digits", "adult"]), ("datasets", ["cifar-10-redundant", "digits"]), ("test_points", [5]),
         ("shapley", ["mnist"]), ("shapley", []), ("pictured", "mnist"), ("lr", 0.0), ("weight_decay", 0.0),
         ("dropout", 0.0), ("dropout", 1.0), ("mixer", [8, 1, 3]), ("epochs", 0), ("batch_size", 0), ("shown", 0),
-        ("acquisition", [41, 5]), ("seeds", 1),
+        ("ranks", [2, 1]), ("acquisition", [41, 5]), ("seeds", 1),
     ],
 )  # fmt: skip
 def test_parameters_of_images_out_of_range_are_refused(name, value):
