@@ -8,6 +8,7 @@ from torch import nn
 from torch.func import grad, jacrev
 
 from augury.errors import ModelError, ParameterError
+from augury.influence import truncated
 from augury.influence.functional import Functional
 from augury.influence.network import NetworkInfluence
 from augury.influence.truncated import Exact, truncated_svd
@@ -79,6 +80,31 @@ def test_equal_singular_values_and_vanishing_matrices():
     found = truncated_svd(Exact(Functional(net), x, torch.tensor([0, 2])), 3)
     assert found.sigma[0].min() > 1 and (found.sigma[1] == 0).all()
     np.testing.assert_allclose(found.U[1].T @ found.U[1], np.eye(3), atol=1e-12)
+
+
+def test_the_flat_spectrum_of_a_softmax_layer_is_no_obstacle():
+    net = nn.Linear(60, 5).double().eval()
+    generator = torch.Generator().manual_seed(1)
+    mixed = Exact(Functional(net), torch.randn(4, 60, generator=generator).double(), torch.arange(4))
+    sigma = np.linalg.svd(matrices(mixed), compute_uv=False)
+    assert np.ptp(sigma[:, 4:56], axis=1).max() < 1e-12  # 4 above, 4 below, 52 in between the same
+    for rank in (2, 4, 6):
+        found = truncated_svd(mixed, rank, iterations=6)
+        np.testing.assert_allclose(found.sigma, sigma[:, :rank], rtol=1e-10)
+
+
+def test_a_full_basis_is_cut_to_its_best_part(monkeypatch):
+    mixed = points(c=3, d=90, classes=8)
+    sigma = np.linalg.svd(matrices(mixed), compute_uv=False)
+    widths = []
+    right = Exact.right
+    monkeypatch.setattr(truncated, "block_size", lambda rank, q, p: 1)
+    monkeypatch.setattr(truncated, "basis_size", lambda rank, q, p: 3)
+    monkeypatch.setattr(Exact, "right", lambda self, columns: widths.append(columns.shape[2]) or right(self, columns))
+    found = truncated_svd(mixed, 1, rtol=1e-12)
+    assert len(widths) > 4 and set(widths) == {1}
+    np.testing.assert_allclose(found.sigma, sigma[:, :1], rtol=1e-10)
+    np.testing.assert_allclose(found.V.mT @ found.V, np.ones((3, 1, 1)), atol=1e-12)
 
 
 def test_a_point_does_not_depend_on_its_company():

@@ -18,7 +18,7 @@ from augury.influence.hessians import Curvature, Dense, gauss_newton_products
 from augury.influence.iterative import ConjugateGradients
 from augury.influence.kfac import Kfac
 from augury.influence.measure import Directions, directions, middle_mean, sqrt_probability_rows
-from augury.influence.truncated import Exact, Mixed, block_size, check_rank, truncated_svd
+from augury.influence.truncated import Exact, Mixed, basis_size, check_rank, truncated_svd
 
 CURVATURES: dict[str, Callable[[Objective], Curvature]] = {
     "hessian": Dense,
@@ -144,7 +144,7 @@ class NetworkInfluence:
     def _pairs(self, V: Tensor) -> np.ndarray:
         """Return FI of each row of V = H^-1 grad L, of shape (m, q), with each training point: (m, n)."""
         q, classes = len(self.theta), self._net.logits(self.theta, self._X[:1]).shape[1]
-        width = max(classes, 0 if self._rank is None else block_size(self._rank, q, self._p))
+        width = max(classes, 0 if self._rank is None else basis_size(self._rank, q, self._p))
         each = 4 * width * (q + self._p + self._net.activations(self._X[:1])) + len(V) * classes
         parts = []
         step = max(1, BUDGET // (8 * each))

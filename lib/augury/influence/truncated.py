@@ -88,8 +88,13 @@ class Truncated:
 
 
 def block_size(rank: int, q: int, p: int) -> int:
-    """Return how many vectors the iteration carries: twice the rank and some, for a gap behind the last one wanted."""
-    return min(2 * rank + 4, q, p)
+    """Return how many vectors an iteration adds: the rank and some."""
+    return min(rank + 4, q, p)
+
+
+def basis_size(rank: int, q: int, p: int) -> int:
+    """Return the most vectors of p numbers that the iteration holds, each with its product of q numbers."""
+    return min(6 * block_size(rank, q, p), p)
 
 
 def check_rank(rank: int, q: int, p: int) -> None:
@@ -104,12 +109,17 @@ def check_rank(rank: int, q: int, p: int) -> None:
         raise ParameterError(f"rank is 1 to {min(q, p)} (the lesser of {q} parameters and {p} inputs), not {rank}")
 
 
-def truncated_svd(mixed: Exact, rank: int, *, rtol: float = 1e-6, iterations: int = 500) -> Truncated:
-    """Return the `rank` largest singular values of M and their vectors, of every point, by block power iteration.
+def truncated_svd(mixed: Exact, rank: int, *, rtol: float = 1e-6, iterations: int = 200) -> Truncated:
+    """Return the `rank` largest singular values of M and their vectors, of every point, from products with M alone.
 
-    A block of vectors, the same at random for every point, is multiplied by M and M' in turn, each product made
-    orthonormal, until no singular value wanted moves by more than rtol times the largest; for points whose M vanishes
-    they are zero. Where singular values are equal across the cut, which vectors are kept is arbitrary.
+    Power iteration on a block of vectors, at first the same at random for every point, that keeps what earlier products
+    have shown (Golub & Kahan, 1965; Baglama & Reichel, 2005): of all directions seen the best are taken, and what M' u
+    has beside sigma v is added to them, until it is below rtol times the largest singular value for all that are
+    wanted. Plain power iteration, which forgets, does not get there: behind its largest singular values M of a softmax
+    layer has one and the same, p - 2 K + 2 times.
+
+    When the basis is full its best part is kept. For points whose M vanishes the singular values are zero. Where they
+    are equal across the cut, which vectors are kept is arbitrary.
 
     Parameters
     ----------
@@ -132,16 +142,23 @@ def truncated_svd(mixed: Exact, rank: int, *, rtol: float = 1e-6, iterations: in
     check_rank(rank, q, p)
     if not 0 < rtol < 1 or iterations < 1:
         raise ParameterError(f"rtol is in (0, 1) and iterations at least 1, not {rtol} and {iterations}")
-    generator = torch_generator(0, "truncated-svd")
-    start = torch.randn(p, block_size(rank, q, p), generator=generator, dtype=torch.float64).to(mixed.x)
-    V = torch.linalg.qr(start)[0].expand(len(mixed.x), -1, -1)
-    before = torch.full((), torch.inf)
+    block, most = block_size(rank, q, p), basis_size(rank, q, p)
+    start = torch.randn(p, block, generator=torch_generator(0, "truncated-svd"), dtype=torch.float64).to(mixed.x)
+    Q = torch.linalg.qr(start)[0].expand(len(mixed.x), -1, -1)  # (c, p, s), orthonormal columns
+    MQ = mixed.right(Q).mT  # (c, q, s)
     for _ in range(iterations):
-        U, small = torch.linalg.qr(mixed.right(V).mT)  # M V = U small
-        left, sigma, right = torch.linalg.svd(small)
-        moved = (sigma[:, :rank] - before).abs().amax(1)
-        if bool((moved <= rtol * sigma[:, 0]).all()) or V.shape[2] == p:
-            return Truncated((U @ left)[..., :rank], sigma[:, :rank], (V @ right.mT)[..., :rank])
-        before = sigma[:, :rank]
-        V = torch.linalg.qr(mixed.left(U.mT).mT)[0]
+        U, small = torch.linalg.qr(MQ)
+        left, sigma, right = torch.linalg.svd(small, full_matrices=False)
+        U, V = U @ left[..., :block], Q @ right.mT[..., :block]
+        beside = mixed.left(U.mT).mT - V * sigma[:, None, :block]
+        wanted = beside[..., :rank].norm(dim=1).amax(1)
+        if bool((wanted <= rtol * sigma[:, 0]).all()) or Q.shape[2] == p:
+            return Truncated(U[..., :rank], sigma[:, :rank], V[..., :rank])
+        if Q.shape[2] + block > most < p:
+            best = right.mT[..., : 2 * block]
+            Q, MQ = Q @ best, MQ @ best
+        new = beside[..., : p - Q.shape[2]]
+        for _ in range(2):  # once more, for what is left of converged vectors is rounding
+            new = torch.linalg.qr(new - Q @ (Q.mT @ new))[0]
+        Q, MQ = torch.cat([Q, new], 2), torch.cat([MQ, mixed.right(new).mT], 2)
     raise ModelError(f"the truncated SVD of rank {rank} did not converge in {iterations} iterations; raise rtol")
