@@ -29,6 +29,7 @@ PARAMS = {
     "refits": 3,
     "step": 0.01,
     "labelled": 40,
+    "sizes": [50, 100],
     "seed": 0,
 }
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from augury.invariance import counterexample, scores, theorem
+from augury.invariance.cost import cost
 from augury.invariance.tables import DATASETS
 from augury.plan import Plan, require
 
@@ -85,6 +86,11 @@ def check_measure(params: Mapping[str, Any]) -> None:
         "top": (0 < params["top"] < 1, "in (0, 1)"),
         "step": (params["step"] > 0, "positive"),
     }
+    sizes = params["sizes"]
+    rules["sizes"] = (
+        len(sizes) >= 2 and list(sizes) == sorted(set(sizes)) and sizes[0] >= 50,
+        "two or more ascending whole numbers from 50",
+    )
     for name in ("stretches", "factors"):
         values = params[name]
         rules[name] = (
@@ -172,3 +178,10 @@ def agreement(params: Mapping[str, Any]) -> Plan:
             for replicate in range(params["replicates"])
         ],
     )
+
+
+def costs(params: Mapping[str, Any]) -> Plan:
+    """Return what FI costs against n, one cell a number of classes."""
+    check_measure(params)
+    common = {"features": 20, "sizes": list(params["sizes"]), "C": params["C"], "repeats": 5, "seed": params["seed"]}
+    return Plan(cost, [{"classes": classes} | common for classes in (2, 5)])
