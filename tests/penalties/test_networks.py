@@ -8,6 +8,7 @@ import torch
 from augury.design import Design, design
 from augury.errors import ParameterError
 from augury.models.mlp import MLP
+from augury.models.replica import alone
 from augury.penalties import analysis
 from augury.penalties.linear import beta_ccp, beta_ml2p
 from augury.penalties.networks import measure_model, penalties, replicas, train
@@ -33,7 +34,7 @@ def table(n: int, k: int, classes: tuple[str, ...]) -> Design:
 
 @pytest.mark.parametrize("hidden_layers", [0, 2])
 @pytest.mark.parametrize("classes", [(), ("no", "yes", "perhaps")])
-def test_measures_agree_with_loops_over_rows_and_features(hidden_layers, classes, alone):
+def test_measures_agree_with_loops_over_rows_and_features(hidden_layers, classes):
     made, steps = table(7, 4, classes), 16
     model = MLP(4, len(classes) or 1, hidden_layers, [1, 2], width=6)
     with torch.no_grad():
