@@ -10,9 +10,8 @@ import numpy as np
 from scipy.stats import spearmanr
 from torch import nn
 
-from augury.active.images import Learner, Training
-from augury.active.pictures import load_task
-from augury.active.rounds import Row, Sizes, drawn, start, top
+from augury.active.images import Training, opening
+from augury.active.rounds import Row, Sizes, top
 from augury.influence.classifier import ClassifierInfluence
 from augury.influence.network import NetworkInfluence
 
@@ -55,13 +54,9 @@ def approximations(
         As `images.experiment`; a rank above what the last layer's derivatives can have is a ParameterError.
     """
     sizes = Sizes(1, initial, pool, acquisition, "redrawn", validation)
-    found = load_task(dataset, task, seed)
-    begin = start(found.y, len(found.classes), sizes, seed)
     training = Training(epochs, batch_size, lr, weight_decay, dropout, 1, mixer)
-    model = Learner(found, training, seed).train(begin.labelled, 0)
-    free = np.zeros(len(found.y), dtype=bool)
-    free[begin.unlabelled] = True
-    candidates = model.features(drawn(free, pool, seed, 1))
+    found, begin, model, places = opening(dataset, task, seed, sizes, training)
+    candidates = model.features(places)
     labelled = model.features(begin.labelled), found.y[begin.labelled]
     head = model.model.head
     assert isinstance(head, nn.Linear)

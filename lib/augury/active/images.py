@@ -11,7 +11,7 @@ from torch import nn
 
 from augury.acquisition.uncertainty import dropout_log_probabilities
 from augury.active.pictures import Task, load_task
-from augury.active.rounds import Row, Sizes, active_learning, drawn, start, top
+from augury.active.rounds import Row, Sizes, Start, active_learning, drawn, start, top
 from augury.active.scores import Known, check_method, fi, log_probabilities
 from augury.errors import ParameterError
 from augury.models.cnn import DigitCNN
@@ -163,6 +163,22 @@ def experiment(
     return active_learning(method, learner.train, found.y, begin, sizes, seed, share)
 
 
+def opening(
+    dataset: str, task: str, seed: int, sizes: Sizes, training: Training
+) -> tuple[Task, Start, Trained, np.ndarray]:
+    """Return the task, where a run on it starts, the network trained there, and the candidates of its first round.
+
+    Raises
+    ------
+    ParameterError, DataError, ModelError
+        As `experiment`.
+    """
+    found = load_task(dataset, task, seed)
+    begin = start(found.y, len(found.classes), sizes, seed)
+    model = Learner(found, training, seed).train(begin.labelled, 0)
+    return found, begin, model, drawn(begin.free(), sizes.pool, seed, 1)
+
+
 def first_round(
     dataset: str, task: str, seed: int, initial: int, pool: int, validation: int, shown: int, epochs: int,
     batch_size: int, lr: float, weight_decay: float, dropout: float, mixer: Sequence[int] = (),
@@ -181,14 +197,8 @@ def first_round(
         As `experiment`.
     """
     sizes = Sizes(1, initial, pool, shown, "redrawn", validation)
-    found = load_task(dataset, task, seed)
-    begin = start(found.y, len(found.classes), sizes, seed)
-    model = Learner(found, Training(epochs, batch_size, lr, weight_decay, dropout, 1, mixer), seed).train(
-        begin.labelled, 0
-    )
-    free = np.zeros(len(found.y), dtype=bool)
-    free[begin.unlabelled] = True
-    candidates = drawn(free, pool, seed, 1)
+    training = Training(epochs, batch_size, lr, weight_decay, dropout, 1, mixer)
+    found, begin, model, candidates = opening(dataset, task, seed, sizes, training)
     scores = fi(Known(model, found.y, begin.labelled, begin.validation, seed, 1, 1.0), candidates)
     best = top(scores, shown)
     probabilities = np.exp(log_probabilities(model, candidates[best]))

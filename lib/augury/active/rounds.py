@@ -64,6 +64,12 @@ class Start:
     validation: np.ndarray
     unlabelled: np.ndarray
 
+    def free(self) -> np.ndarray:
+        """Return which positions may be labelled: bool of shape (n,)."""
+        found = np.zeros(len(self.labelled) + len(self.validation) + len(self.unlabelled), dtype=bool)
+        found[self.unlabelled] = True
+        return found
+
 
 def start(labels: np.ndarray, classes: int, sizes: Sizes, seed: int) -> Start:
     """Draw what is labelled before the first round; all methods of a seed begin with the same points.
@@ -160,8 +166,7 @@ def active_learning(
     """
     check_method(method)
     labelled = begin.labelled
-    free = np.zeros(len(labels), dtype=bool)
-    free[begin.unlabelled] = True
+    free = begin.free()
     if sizes.candidates == "fixed":
         pool = drawn(free, sizes.pool, seed, 0)
         free[:] = False

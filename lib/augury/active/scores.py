@@ -131,7 +131,6 @@ METHODS: Mapping[str, Callable[[Known, np.ndarray], np.ndarray]] = {
     RANDOM: chance,
     SHAPLEY: shapley,
 }
-NEED_VALIDATION = (IV, SHAPLEY)
 
 
 def check_method(method: str) -> None:
