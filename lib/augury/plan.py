@@ -19,11 +19,17 @@ class Plan:
         A module-level function that takes one cell's settings as keyword arguments and returns tidy rows.
     cells
         Flat JSON-able settings, one mapping a cell, in the order in which they are to be started; the setting
-        `dataset`, where present, names a data set of the registry.
+        `dataset`, where present, names a data set of the registry, or several: see `sources`.
     """
 
     experiment: Callable[..., Sequence[Mapping[str, Any]]]
     cells: list[dict[str, Any]]
+
+
+def sources(settings: Mapping[str, Any]) -> list[str]:
+    """Return the data sets of the registry that a cell's settings name: `dataset` is "adult", or "one+another"."""
+    named = settings.get("dataset")
+    return named.split("+") if isinstance(named, str) else []
 
 
 def require(params: Mapping[str, Any], rules: Mapping[str, tuple[bool, str]]) -> None:

@@ -117,6 +117,16 @@ def test_key_depends_on_experiment_settings_data_and_code(
     assert len({first, *others}) == 7
 
 
+@pytest.mark.parametrize("changed", ["digits", "two-moons"])
+def test_key_depends_on_every_data_set_that_a_cell_names(
+    experiments: ModuleType, monkeypatch: pytest.MonkeyPatch, changed: str
+) -> None:
+    settings = {"x": 1, "dataset": "digits+two-moons"}
+    first, digest = key(experiments.draw, settings), data.digest
+    monkeypatch.setattr(data, "digest", lambda name: "another" if name == changed else digest(name))
+    assert key(experiments.draw, settings) != first
+
+
 def test_settings_that_json_cannot_hold_and_unknown_data_are_refused(experiments: ModuleType) -> None:
     with pytest.raises(ParameterError, match="JSON"):
         key(experiments.draw, {"x": {1, 2}})

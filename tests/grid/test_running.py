@@ -115,10 +115,11 @@ def test_a_data_set_that_is_not_there_is_asked_for_once_and_the_other_cells_run(
     monkeypatch.setattr(running_module.data, "load", load)
     (Path(experiments.__file__ or "")).write_text("def count(dataset, x):\n    return [{'y': x}]\n")
     module = importlib.reload(experiments)
-    plan = Plan(module.count, [{"dataset": d, "x": x} for x in range(2) for d in ("mnist", "digits")])
+    named = ("digits+mnist", "mnist", "digits", "digits+breast-cancer")
+    plan = Plan(module.count, [{"dataset": d, "x": x} for x in range(2) for d in named])
     with pytest.raises(MissingDataError, match="^mnist is not at hand$"):
         run(plan, jobs=1, cache=cache)
-    assert asked == ["mnist", "digits"] and len(stored(cache)) == 2
+    assert asked == ["digits", "mnist", "breast-cancer"] and len(stored(cache)) == 4
 
 
 def test_a_worker_killed_once_costs_nothing(experiments: ModuleType, cache: Path, tmp_path: Path) -> None:

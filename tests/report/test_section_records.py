@@ -1,6 +1,7 @@
 """A section reads its parameters, records rows, figures, tables and claims, and says where they come from."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -133,8 +134,23 @@ def test_captions_say_data_profile_and_seeds(repository: Path) -> None:
     assert shown.caption == "**Table 12.** Means. *(data: digits, not the paper's; profile: quick; 3 rounds)*"
     theirs = section.table(rows.assign(dataset="mnist"), "Table 12", "Means.")
     assert "(data: mnist; profile: quick" in theirs.caption
+    for dataset, said in {
+        "mnist+cifar-100-8k": "data: mnist, cifar-100-8k; not the paper's: cifar-100-8k; profile",
+        "two-moons+digits": "data: two-moons, digits, not the paper's; profile",
+    }.items():
+        shown = section.table(rows.assign(dataset=dataset), "Table 12", "Means.")
+        assert f"({said}" in shown.caption
     own = section.table(rows, "Rounds", "Of our own.")
     assert "(data: digits; profile: quick" in own.caption
+
+
+def test_captions_name_what_a_data_set_is_a_part_of(repository: Path) -> None:
+    place = repository / "notebooks" / "2-influence" / "active-images.ipynb"
+    place.parent.mkdir()
+    shutil.copy(repository / "notebooks" / "1-subsampling" / "policies.ipynb", place)
+    rows = pd.DataFrame({"dataset": ["mnist", "emnist-letters-10k"]})
+    shown = Section("2-influence/active-images", namespace()).table(rows, "Table 5", "Settings.")
+    assert "(data: mnist, emnist-letters-10k (part of emnist-letters); profile" in shown.caption
 
 
 def test_shown_displays_body_and_caption(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -104,15 +104,9 @@ def test_sizes_that_the_pools_lack_are_refused(sizes):
         parts("numbered", 0, sizes)
 
 
-def test_a_cell_names_the_table_its_data_set_and_the_digests_of_further_ones():
-    from augury import data
-
+def test_a_cell_names_the_table_and_all_data_sets_it_is_made_of():
     assert settings("adult") == {"dataset": "adult", "table": "adult"}
-    assert settings("numbered") == {
-        "dataset": "breast-cancer",
-        "table": "numbered",
-        "digests": [data.digest("digits")],
-    }
+    assert settings("numbered") == {"dataset": "breast-cancer+digits", "table": "numbered"}
 
 
 @pytest.mark.parametrize("call", [tables.table, settings, lambda name: parts(name, 0, SIZES)])

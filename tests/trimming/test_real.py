@@ -12,11 +12,11 @@ from augury.influence.shapley import knn_shapley
 from augury.models.logistic import fit_logistic
 from augury.tabular import Parts, parts
 from augury.trimming.descent import Exact
-from augury.trimming.real import SHAPLEY, descend, experiment, noisy, solve
+from augury.trimming.experiment import SHAPLEY, experiment
+from augury.trimming.real import descend, noisy, solve
 from augury.trimming.selection import METHODS
 
 SIZES = [80, 60, 70]
-NONE = np.empty(0, np.int64)
 COMMON = {"dataset": "two-gaussians", "table": "two-gaussians", "sizes": SIZES, "budgets": [4, 8], "draws": 3}
 STEPS = {"optimiser": "SGD", "lr": 0.1, "weight_decay": 0.01, "epochs": 3, "batch": 16}
 
@@ -32,51 +32,55 @@ def sample(n=400, p=30, binary=False, seed=0):
 def test_white_noise_of_variance_a_tenth_reaches_the_chosen_rows_only():
     drawn = sample()
     before = drawn.X.copy()
-    found, rows = noisy(drawn, 300, 1)
-    assert len(set(rows)) == 300 and (found.X[rows] != drawn.X[rows]).all()
+    found = noisy(drawn, 300, 1)
+    (X, y), rows = found.train, found.noisy
+    assert len(set(rows)) == 300 and (X[rows] != drawn.X[rows]).all()
     rest = np.setdiff1d(np.arange(400), rows)
-    np.testing.assert_array_equal(found.X[rest], drawn.X[rest])
+    np.testing.assert_array_equal(X[rest], drawn.X[rest])
     np.testing.assert_array_equal(drawn.X, before)
-    added = (found.X - drawn.X)[rows]
+    added = (X - drawn.X)[rows]
     # 9,000 draws: the standard errors of mean and variance are 0.0033 and 0.0015
     assert abs(added.mean()) < 0.014 and abs(added.var() - 0.1) < 0.006
     assert np.abs(np.corrcoef(added.T) - np.eye(30)).max() < 0.3
-    for name in ("y", "X_val", "y_val", "X_test", "y_test"):
-        np.testing.assert_array_equal(getattr(found, name), getattr(drawn, name))
-    np.testing.assert_array_equal(noisy(drawn, 300, 1)[0].X, found.X)
-    assert set(noisy(drawn, 300, 2)[1]) != set(rows)
+    assert y is drawn.y and found.tests.keys() == {"test"}
+    others = {"validation": (drawn.X_val, drawn.y_val), "test": (drawn.X_test, drawn.y_test)}
+    for name, own in {"validation": found.validation, **found.tests}.items():
+        assert all(kept is given for kept, given in zip(own, others[name], strict=True))
+    np.testing.assert_array_equal(noisy(drawn, 300, 1).train[0], X)
+    assert set(noisy(drawn, 300, 2).noisy) != set(rows)
 
 
 def test_binary_columns_are_flipped_six_of_them_in_the_chosen_rows_only():
     drawn = sample(binary=True)
-    found, rows = noisy(drawn, 50, 1)
-    changed = found.X != drawn.X
+    found = noisy(drawn, 50, 1)
+    X, rows = found.train[0], found.noisy
+    changed = X != drawn.X
     assert np.flatnonzero(changed.any(1)).tolist() == rows.tolist()
     columns = np.flatnonzero(changed.any(0))
     assert len(columns) == 6 and changed[np.ix_(rows, columns)].all()
     for j in columns:
         low, high = np.unique(drawn.X[:, j])
         other = np.where(drawn.X[rows, j] == low, high, low)
-        np.testing.assert_allclose(found.X[rows, j], other, rtol=1e-12)
-    assert set(np.flatnonzero((noisy(drawn, 50, 2)[0].X != drawn.X).any(0))) != set(columns)
+        np.testing.assert_allclose(X[rows, j], other, rtol=1e-12)
+    assert set(np.flatnonzero((noisy(drawn, 50, 2).train[0] != drawn.X).any(0))) != set(columns)
 
 
 def test_no_noisy_rows_change_nothing_and_more_than_there_are_are_refused():
     drawn = sample()
-    found, rows = noisy(drawn, 0, 1)
-    np.testing.assert_array_equal(found.X, drawn.X)
-    assert rows.shape == (0,)
+    found = noisy(drawn, 0, 1)
+    np.testing.assert_array_equal(found.train[0], drawn.X)
+    assert found.noisy.shape == (0,)
     for number in (-1, 401):
         with pytest.raises(ParameterError, match=f"{number} of 400 training rows cannot be noisy"):
             noisy(drawn, number, 1)
 
 
 def planted():
-    """A sample in which training rows 5, 17 and 40 lie far on the other class's side."""
-    drawn = parts("two-gaussians", 0, SIZES)
-    X, y = drawn.X.copy(), drawn.y.copy()
+    """A sample in which training rows 5, 17 and 40 lie far on the other class's side and are marked as noisy."""
+    drawn = noisy(parts("two-gaussians", 0, SIZES), 0, 0)
+    X, y = (array.copy() for array in drawn.train)
     X[[5, 17, 40]], y[[5, 17, 40]] = [3.0, -3.0], 1
-    return replace(drawn, X=X, y=y)
+    return replace(drawn, train=(X, y), noisy=np.array([5, 17, 40]))
 
 
 def table(rows, metric):
@@ -86,7 +90,7 @@ def table(rows, metric):
 
 
 def test_fi_and_iv_trim_planted_harmful_rows_and_mend_the_model():
-    rows = experiment(planted(), np.array([5, 17, 40]), Exact(0.01), [3], 4, 0, 0)
+    rows = experiment(planted(), Exact(0.01), [3], 4, 0)
     marked, loss = table(rows, "noisy"), table(rows, "test loss")
     assert marked["FI", 3, 0] == marked["IV", 3, 0] == 3
     assert marked["FI reversed", 3, 0] == 0 and marked["Random"].max() < 3
@@ -98,14 +102,14 @@ def test_fi_and_iv_trim_planted_harmful_rows_and_mend_the_model():
 
 def test_measures_are_those_of_models_fitted_by_hand():
     drawn = parts("two-gaussians", 3, SIZES)
-    rows = experiment(drawn, NONE, Exact(0.02), [6], 2, 3, 4)
+    rows = experiment(noisy(drawn, 0, 3), Exact(0.02), [6], 2, 3, 4)
     X, y, wd = drawn.X, drawn.y, 0.02
     base = fit_logistic(X, y, 1 / (wd * 80))
     influence = ClassifierInfluence(base, X, y)
     fi, iv = influence.util(drawn.X_val, drawn.y_val), influence.removal(drawn.X_val, drawn.y_val)
     shapley = knn_shapley(X, y, drawn.X_val, drawn.y_val, 4)
     gone = {"FI": np.argsort(-fi)[:6], "IV": np.argsort(iv)[:6], SHAPLEY: np.argsort(shapley, kind="stable")[:6]}
-    gone |= {"FI reversed": np.argsort(fi)[:6], "Base": NONE}
+    gone |= {"FI reversed": np.argsort(fi)[:6], "Base": np.empty(0, np.int64)}
     for method, removed in gone.items():
         rest = np.setdiff1d(np.arange(80), removed)
         model = fit_logistic(X[rest], y[rest], 1 / (wd * len(rest)))
@@ -141,4 +145,4 @@ def test_rows_name_each_method_budget_draw_and_metric_once(run, settings):
 @pytest.mark.parametrize("budget", [-1, 80])
 def test_a_budget_out_of_range_is_refused(budget):
     with pytest.raises(ParameterError, match=f"{budget} of 80 points"):
-        experiment(parts("two-gaussians", 0, SIZES), NONE, Exact(0.01), [budget], 1, 0, 0)
+        experiment(planted(), Exact(0.01), [budget], 1, 0)

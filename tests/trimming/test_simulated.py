@@ -7,9 +7,10 @@ import pytest
 from augury.data import load
 from augury.errors import ParameterError
 from augury.trimming import analysis, plans, simulated
+from augury.trimming.experiment import Sample, experiment, refit
 from augury.trimming.learners import Linear, Network
 from augury.trimming.selection import METHODS
-from augury.trimming.simulated import Sample, experiment, picture, refit, sample
+from augury.trimming.simulated import picture, sample
 
 SIZES = [40, 30, 50]
 NETWORK = {"width": 4, "steps": 30, "lr": 0.02, "l2": 1e-2, "damping": 1.0}
@@ -22,7 +23,7 @@ PARAMS = {
 @pytest.mark.parametrize("dataset", simulated.DATASETS)
 def test_samples_are_disjoint_seeded_and_of_the_pools(dataset):
     drawn = sample(dataset, 3, SIZES)
-    sizes = [len(part[1]) for part in (drawn.train, drawn.validation, drawn.test, drawn.pool)]
+    sizes = [len(part[1]) for part in (drawn.train, drawn.validation, *drawn.tests.values())]
     assert sizes == [*SIZES, 20_000]
     whole = load(dataset)
     labels = [
@@ -30,14 +31,16 @@ def test_samples_are_disjoint_seeded_and_of_the_pools(dataset):
         for part in (whole.train, whole.test)
     ]
     seen: set[tuple[float, ...]] = set()
-    for (X, y), known in zip((drawn.train, drawn.validation, drawn.test), [labels[0]] * 2 + [labels[1]], strict=True):
+    parts = (drawn.train, drawn.validation, drawn.tests["test"])
+    for (X, y), known in zip(parts, [labels[0]] * 2 + [labels[1]], strict=True):
         places = [tuple(x) for x in X]
         assert [known[place] for place in places] == y.tolist()
         assert len(set(places)) == len(places) and not seen & set(places)
         seen |= set(places)
     same, other = sample(dataset, 3, SIZES), sample(dataset, 4, SIZES)
-    assert np.array_equal(drawn.train[0], same.train[0]) and np.array_equal(drawn.test[0], same.test[0])
-    assert not np.array_equal(drawn.train[0], other.train[0]) and not np.array_equal(drawn.test[0], other.test[0])
+    for equal, again in ((True, same), (False, other)):
+        assert np.array_equal(drawn.train[0], again.train[0]) is equal
+        assert np.array_equal(drawn.tests["test"][0], again.tests["test"][0]) is equal
 
 
 def with_outlier(dataset: str) -> Sample:
@@ -45,7 +48,7 @@ def with_outlier(dataset: str) -> Sample:
     drawn = sample(dataset, 0, [60, 100, 100])
     X, y = (array.copy() for array in drawn.train)
     X[17], y[17] = (9.0, -9.0) if dataset == "two-gaussians" else (0.0, 2.0), 1
-    return Sample((X, y), drawn.validation, drawn.test, drawn.pool)
+    return Sample((X, y), drawn.validation, drawn.tests)
 
 
 @pytest.mark.parametrize(
@@ -68,7 +71,7 @@ def test_rows_name_each_method_budget_draw_and_metric_once():
     rows = pd.DataFrame(simulated.linear("two-gaussians", 1, SIZES, [2, 5], 3, 100.0))
     assert not rows.duplicated(["method", "b", "draw", "metric"]).any()
     assert set(rows["method"]) == {"Base", *METHODS} and not rows["value"].isna().any()
-    everywhere = {"test accuracy", "pool accuracy", "validation loss"}
+    everywhere = {f"{part} {measure}" for part in ("test", "pool", "validation") for measure in ("accuracy", "loss")}
     for (method, b, _), own in rows.groupby(["method", "b", "draw"]):
         assert set(own["metric"]) == everywhere | (set() if method == "Base" else {"class 1", "confidence"})
         assert b == 0 if method == "Base" else b in (2, 5)
@@ -88,9 +91,9 @@ def test_measures_are_those_of_a_model_fitted_by_hand():
         rest = np.setdiff1d(np.arange(40), trimming.removed)
         model = Linear(100.0).fit((X[rest], y[rest]), np.ones((1, 35))).models[0]
         found = {metric: analysis.values(rows, trimming.method, 5, metric)[0] for metric in rows["metric"].unique()}
-        assert found["test accuracy"] == model.accuracy(*drawn.test)
-        assert found["pool accuracy"] == model.accuracy(*drawn.pool)
-        assert found["validation loss"] == pytest.approx(model.losses(*drawn.validation).mean(), rel=1e-6)
+        for part, points in {**drawn.tests, "validation": drawn.validation}.items():
+            assert found[f"{part} accuracy"] == model.accuracy(*points)
+            assert found[f"{part} loss"] == pytest.approx(model.losses(*points).mean(), rel=1e-6)
         assert found["class 1"] == y[trimming.removed].sum()
         own = np.exp(-base.losses(X, y))[trimming.removed].mean()
         assert found["confidence"] == pytest.approx(own, rel=1e-6)
@@ -117,12 +120,12 @@ def test_a_picture_holds_the_points_and_the_models_that_trimming_gives():
         np.testing.assert_allclose(own[["x1", "x2"]], drawn.train[0], atol=1e-5)
     grid = rows[rows["panel"] == "grid"]
     places = grid[["x1", "x2"]].to_numpy()
-    both = np.concatenate([drawn.train[0], drawn.test[0]])
+    both = np.concatenate([drawn.train[0], drawn.tests["test"][0]])
     assert (places.min(0) < both.min(0)).all() and (places.max(0) > both.max(0)).all()
     decisions = np.concatenate([base.decision(places), refits.decision(places)])
     np.testing.assert_allclose(grid[list(simulated.PICTURED)].to_numpy().T, decisions, atol=1e-3)
     found = analysis.accuracies(rows)
-    assert found["no trimming"] == pytest.approx(100 * base.models[0].accuracy(*drawn.test))
+    assert found["no trimming"] == pytest.approx(100 * base.models[0].accuracy(*drawn.tests["test"]))
     for x1, x2, logits in analysis.boundaries(rows).values():
         assert logits.shape == (7, 7) and (np.diff(x1) > 0).all() and (np.diff(x2) > 0).all()
     row = grid.iloc[9]

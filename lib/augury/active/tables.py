@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -88,14 +87,13 @@ class Fitted:
 def experiment(
     dataset: str, table: str, method: str, seed: int, rounds: int, initial: int, pool: int, acquisition: int,
     candidates: str, validation: int, weight_decay: float, rate: float, passes: int, share: float,
-    digests: Sequence[str] = (),
 ) -> list[Row]:  # fmt: skip
     """Run active learning on a table by one method under one seed.
 
     Parameters
     ----------
-    dataset, table, digests
-        What `augury.tabular.settings` says of a table; the first and the last are for the cell's key alone.
+    dataset, table
+        What `augury.tabular.settings` says of a table; the first is for the cell's key alone.
     method : str
         One of `scores.METHODS`.
     seed : int

@@ -75,6 +75,7 @@ class Entry:
     sources : tried in this order; empty for an embedded data set.
     embedded : name of the function in `augury.data.embedded` that makes the data set; empty for one with sources.
     recorded : digest over the decoded arrays; empty where none could be computed yet.
+    part_of : name of the data set that this one is a part of; empty where it is a whole.
     laptop : whether `make data` fetches it when no names are given.
     note : what a user must know about the arrays.
     """
@@ -90,6 +91,7 @@ class Entry:
     sources: tuple[Source, ...]
     embedded: str = ""
     recorded: str = ""
+    part_of: str = ""
     laptop: bool = False
     note: str = ""
 
@@ -150,6 +152,7 @@ def _entry(name: str, table: dict[str, Any]) -> Entry:
         sources=tuple(_source(kind, common | table[kind]) for kind in ("packed", "upstream") if kind in table),
         embedded=table.get("embedded", ""),
         recorded=table.get("digest", ""),
+        part_of=table.get("part_of", ""),
         laptop=table.get("laptop", False),
         note=table.get("note", ""),
     )

@@ -10,6 +10,7 @@ from typing import Any
 from augury import data
 from augury.errors import ParameterError
 from augury.grid.code import code_hash
+from augury.plan import sources
 
 
 def identity(experiment: Callable[..., Any]) -> str:
@@ -33,15 +34,14 @@ def canonical(settings: Mapping[str, Any]) -> str:
 
 def cell_key(name: str, settings: Mapping[str, Any], code: str) -> str:
     """Return the key of the cell of experiment `name` (`module:qualname`) whose code hashes to `code`."""
-    dataset = settings.get("dataset")
-    digest = data.digest(dataset) if isinstance(dataset, str) else ""
+    digest = "+".join(data.digest(dataset) for dataset in sources(settings))
     return hashlib.sha256(json.dumps([name, canonical(settings), digest, code]).encode()).hexdigest()
 
 
 def key(experiment: Callable[..., Any], settings: Mapping[str, Any]) -> str:
     """Return the key under which the rows of `experiment` for `settings` are stored.
 
-    It is made of the experiment's name, the settings, the digest of the data set they name and a hash of the code.
+    It is made of the experiment's name, the settings, the digests of the data sets they name and a hash of the code.
 
     Raises
     ------

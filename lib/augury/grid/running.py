@@ -20,7 +20,7 @@ from augury.grid.code import code_hash
 from augury.grid.keys import cell_key, identity
 from augury.grid.processes import processes
 from augury.grid.progress import Progress, clock
-from augury.plan import Plan
+from augury.plan import Plan, sources
 
 
 def cores() -> int:
@@ -167,18 +167,22 @@ def _raise(failures: Sequence[Failure], total: int) -> None:
 def _with_data(tasks: list[Task]) -> tuple[list[Task], list[Failure]]:
     """Fetch each data set once, before many workers would; return the tasks that have theirs, and the others."""
     absent: dict[str, DataError] = {}
-    names = {task.settings["dataset"]: None for task in tasks if isinstance(task.settings.get("dataset"), str)}
-    for name in names:
+    for name in dict.fromkeys(name for task in tasks for name in sources(task.settings)):
         try:
             data.load(name)
         except DataError as refusal:
             absent[name] = refusal
-    failures = [
-        Failure(task.settings, str(error), f"{type(error).__name__}: {error}", isinstance(error, MissingDataError))
-        for task in tasks
-        if (error := absent.get(task.settings.get("dataset", "")))
-    ]
-    return [task for task in tasks if task.settings.get("dataset") not in absent], failures
+    ready: list[Task] = []
+    failures: list[Failure] = []
+    for task in tasks:
+        errors = [absent[name] for name in sources(task.settings) if name in absent]
+        if not errors:
+            ready.append(task)
+            continue
+        text = "\n".join(map(str, errors))
+        missing = all(isinstance(error, MissingDataError) for error in errors)
+        failures.append(Failure(task.settings, text, f"{type(errors[0]).__name__}: {text}", missing))
+    return ready, failures
 
 
 def _labels(tasks: Sequence[Task]) -> dict[Path, str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from augury.errors import NotebookError, ParameterError
 from augury.grid import records
 from augury.grid.code import code_hash
 from augury.grid.keys import cell_key, identity
-from augury.plan import Plan
+from augury.plan import Plan, sources
 from augury.report import provenance
 from augury.report.names import slug
 from augury.report.parameters import read_notebook
@@ -101,7 +101,7 @@ class Section:
             place = records.path(folder, name, cell_key(name, settings, code))
             record = records.read(place)
             self._cells[place] = float(record["seconds"]) if record else 0.0
-            if isinstance(dataset := settings.get("dataset"), str):
+            for dataset in sources(settings):
                 self._data.setdefault(dataset, data.digest(dataset))
 
     def deviation(self, text: str) -> None:
@@ -157,17 +157,17 @@ class Section:
 
     def _datasets(self, rows: pd.DataFrame) -> list[str]:
         if "dataset" in rows:
-            return [str(name) for name in rows["dataset"].unique()]
-        return named_datasets(self.params)
+            return list(dict.fromkeys(name for own in rows["dataset"].unique() for name in sources({"dataset": own})))
+        return list(self._data) or named_datasets(self.params)
 
     def _about(self, name: str, rows: pd.DataFrame) -> str:
         """Return the data sets, the profile and the number of seeds of an artefact, for its caption."""
         theirs = {d for w in works() for a in w.artefacts if a.notebook == self.id and a.name == name for d in a.data}
-        ours = self._datasets(rows)
-        text = f"data: {', '.join(ours)}" if ours else "no data set"
-        if theirs and set(ours) - theirs:
-            text += ", not the paper's"
-        text += f"; profile: {self.profile}" + (f", run {self.run_label}" if self.run_label else "")
+        text = (
+            _described(self._datasets(rows), theirs)
+            + f"; profile: {self.profile}"
+            + (f", run {self.run_label}" if self.run_label else "")
+        )
         seeds = next((column for column in SEEDS if column in rows), None)
         number = rows[seeds].nunique() if seeds else 0
         return text + (f"; {number} {seeds}{'s' if number > 1 else ''}" if seeds else "")
@@ -263,3 +263,17 @@ class Section:
             made = {file for artefact in self._artefacts.values() for file in artefact["files"]}
             for file in {file for artefact in before for file in artefact["files"]} - made:
                 (self.folder / Path(file).name).unlink(missing_ok=True)
+
+
+def _described(ours: Sequence[str], theirs: set[str]) -> str:
+    """Return the data sets of an artefact as text, and which of them are not among the paper's."""
+    known = data.names()  # what a notebook's parameters name need not be registered
+    parts = {d: data.entry(d).part_of if d in known else "" for d in ours if theirs and d not in theirs}
+    others = [name for name, whole in parts.items() if whole not in theirs]
+    listed = [f"{d} (part of {parts[d]})" if d in parts and d not in others else d for d in ours]
+    if not listed:
+        return "no data set"
+    remark = (
+        "" if not others else ", not the paper's" if others == list(ours) else f"; not the paper's: {', '.join(others)}"
+    )
+    return f"data: {', '.join(listed)}{remark}"

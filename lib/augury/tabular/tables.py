@@ -6,7 +6,6 @@ import functools
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -177,23 +176,20 @@ def _pools(name: str, n: int, first: int) -> tuple[np.ndarray, np.ndarray, np.nd
     return training, validation, test
 
 
-def settings(name: str) -> dict[str, Any]:
+def settings(name: str) -> dict[str, str]:
     """Return what the settings of a cell say of a table, so that the cell's key rests on all data it is made of.
 
     Returns
     -------
     dict
-        dataset (of the registry: the first that the table is made of), table, and, where it is made of further data
-        sets, digests, of their arrays.
+        dataset, of the registry, several joined by "+" (see `augury.plan.sources`); and table.
 
     Raises
     ------
     ParameterError
         If there is no such table.
     """
-    first, *others = SOURCES[_checked(name)]
-    further = {"digests": [data.digest(other) for other in others]} if others else {}
-    return {"dataset": first, "table": name} | further
+    return {"dataset": "+".join(SOURCES[_checked(name)]), "table": name}
 
 
 def _checked(name: str) -> str:

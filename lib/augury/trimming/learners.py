@@ -1,4 +1,4 @@
-"""The base models of the simulations: how they are fitted to many trimmed sets at once, and how they score points.
+"""The base models of data trimming: how they are fitted to many trimmed sets at once, and how they score points.
 
 A trimmed point has sample weight 0, so that all refits of a training set share its arrays. Every refit starts where the
 base model started.

@@ -1,51 +1,30 @@
 """Data trimming on points in the plane: FI, IV and chance, for a linear and a non-linear model (Section 5.1).
 
-One cell samples a training, a validation and a test set, fits the base model, scores the training points on the
-validation set, and refits without those that each method trims.
+One cell draws a training, a validation and a test set and trims the first by every method.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from scipy.special import expit
 
 from augury.data.loading import load
 from augury.errors import ParameterError
 from augury.seeding import rng
-from augury.trimming.learners import Fits, Learner, Linear, Network, Points
-from augury.trimming.selection import BASE, ORDERS, Trimming, check_budget, trimmings, weights
+from augury.trimming.experiment import Row, Sample, experiment, refit
+from augury.trimming.learners import Learner, Linear, Network
+from augury.trimming.selection import weights
 
 DATASETS = ("two-gaussians", "two-moons")
 PICTURED = ("no trimming", "FI", "IV")
 
-Row = dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Sample:
-    """What one seed draws; features of shape (n, 2) in float64, labels 0 and 1 of shape (n,).
-
-    Attributes
-    ----------
-    train, validation, test : tuple of ndarray
-        Features and labels. Training and validation points come from the training pool and differ; test points come
-        from the test pool.
-    pool : tuple of ndarray
-        The whole test pool, which holds the test points.
-    """
-
-    train: Points
-    validation: Points
-    test: Points
-    pool: Points
-
 
 def sample(dataset: str, seed: int, sizes: Sequence[int]) -> Sample:
     """Draw training, validation and test points from the pools of a simulated data set, without replacement.
+
+    Training and validation points come from the training pool and differ; test points come from the test pool, which
+    as a whole is the test set "pool": the accuracy there has almost no sampling error.
 
     Parameters
     ----------
@@ -75,7 +54,7 @@ def sample(dataset: str, seed: int, sizes: Sequence[int]) -> Sample:
     tested = draw.permutation(len(pool[1]))[:n_test]
     (x, y), (x_pool, y_pool) = train, pool
     first, then = chosen[:n_train], chosen[n_train:]
-    return Sample((x[first], y[first]), (x[then], y[then]), (x_pool[tested], y_pool[tested]), pool)
+    return Sample((x[first], y[first]), (x[then], y[then]), {"test": (x_pool[tested], y_pool[tested]), "pool": pool})
 
 
 def linear(dataset: str, seed: int, sizes: Sequence[int], budgets: Sequence[int], draws: int, C: float) -> list[Row]:
@@ -118,77 +97,6 @@ def network_picture(
     return picture(sample(dataset, seed, sizes), learner, b, resolution, seed)
 
 
-def refit(
-    drawn: Sample, learner: Learner, methods: Sequence[str], budgets: Sequence[int], draws: int, seed: int
-) -> tuple[list[Trimming], Fits, Fits]:
-    """Fit the base model, let every method trim by its scores, and fit what is left (Algorithm 3).
-
-    Returns
-    -------
-    list of Trimming
-    base, refits
-        The fit to all training points, and one fit for each trimming.
-
-    Raises
-    ------
-    ParameterError
-        If a budget is out of range.
-    ModelError
-        If a fit fails.
-    """
-    n = len(drawn.train[1])
-    for budget in budgets:
-        check_budget(budget, n)
-    base = learner.fit(drawn.train, np.ones((1, n)))
-    chosen = trimmings(base.scores(drawn.train, drawn.validation), methods, budgets, draws, seed)
-    return chosen, base, learner.fit(drawn.train, weights(chosen, n))
-
-
-def experiment(drawn: Sample, learner: Learner, budgets: Sequence[int], draws: int, seed: int) -> list[Row]:
-    """Trim by every method at every budget and measure what becomes of the model.
-
-    Returns
-    -------
-    list of dict
-        method ("Base" with b = 0, or one of `METHODS`), b, draw (of the random trimmings), metric and value.
-        Metrics: "test accuracy"; "pool accuracy", on the whole test pool, the accuracy almost without sampling error;
-        "validation loss", the mean in nats; and, of the trimmed points, "class 1", how many are of that class, and
-        "confidence", the mean probability that the base model gives to their labels.
-
-    Raises
-    ------
-    ParameterError
-        If a budget is out of range.
-    ModelError
-        If a fit fails.
-    """
-    X, y = drawn.train
-    chosen, base, refits = refit(drawn, learner, list(ORDERS), budgets, draws, seed)
-    confidence = expit(np.where(y == 1, 1.0, -1.0) * base.decision(X)[0])
-    rows: list[Row] = []
-    cases = [(base, [Trimming(BASE, 0, 0, np.empty(0, np.int64))]), (refits, chosen)]
-    for fits, own in cases:
-        values = _measures(fits, drawn)
-        for r, trimming in enumerate(own):
-            found = {metric: float(value[r]) for metric, value in values.items()}
-            if trimming.b:
-                gone = trimming.removed
-                found |= {"class 1": float(y[gone].sum()), "confidence": float(confidence[gone].mean())}
-            about = {"method": trimming.method, "b": trimming.b, "draw": trimming.draw}
-            rows += [about | {"metric": metric, "value": value} for metric, value in found.items()]
-    return rows
-
-
-def _measures(fits: Fits, drawn: Sample) -> dict[str, np.ndarray]:
-    """Return the accuracies and the validation loss of each fit, shape (R,) each."""
-    found = {
-        f"{name} accuracy": ((fits.decision(X) > 0) == (y == 1)).mean(1)
-        for name, (X, y) in (("test", drawn.test), ("pool", drawn.pool))
-    }
-    X, y = drawn.validation
-    return found | {"validation loss": np.logaddexp(0, np.where(y == 1, -1.0, 1.0) * fits.decision(X)).mean(1)}
-
-
 def picture(drawn: Sample, learner: Learner, b: int, resolution: int, seed: int) -> list[Row]:
     """Return points and a grid, each with the decisions of one base model and its two trimmed versions (Figs 1 and 9).
 
@@ -208,7 +116,7 @@ def picture(drawn: Sample, learner: Learner, b: int, resolution: int, seed: int)
     """
     if resolution < 2:
         raise ParameterError(f"a grid needs a resolution of at least 2 points a side, not {resolution}")
-    (X, y), (X_test, y_test) = drawn.train, drawn.test
+    (X, y), (X_test, y_test) = drawn.train, drawn.tests["test"]
     chosen, base, refits = refit(drawn, learner, list(PICTURED[1:]), [b], 0, seed)
     both = np.concatenate([X, X_test])
     margin = 0.04 * np.ptp(both, axis=0)
