@@ -20,6 +20,7 @@ IMAGES = {
     "shapley": ["digits"], "pictured": "digits-redundant", "shown": 3, "ranks": [1], "epochs": 2, "batch_size": 16,
     "lr": 1e-3, "weight_decay": 1e-2, "dropout": 0.5, "passes": 3, "share": 0.2, "mixer": [8, 1, 3, 4],
 }  # fmt: skip
+PUBLISHED = {name: published("2-influence", name) for name in ("Table 4", "Table 5")}
 
 
 def rows() -> pd.DataFrame:
@@ -104,30 +105,41 @@ def test_the_network_has_the_outputs_of_table_6():
 def test_settings_stand_beside_the_papers():
     params = {"datasets": ["adult", "toxicity", "digits-3-8"], "rounds": [12, 8, 3], "initial": [300, 180, 16]}
     params |= {"pool": [5000, 5000, 40], "acquisition": [500, 500, 5]}
-    table = settings.compared(params)
+    table = settings.compared(params, PUBLISHED["Table 4"])
     assert len(table) == 15
     printed = table.dropna()
     assert (printed["published"] == printed["ours"]).all() and set(printed["task"]) == {"adult", "toxicity"}
-    assert set(table["dataset"]) == {"adult", "toxicity-jigsaw-wiki", "digits"}
-    images = settings.compared(IMAGES).set_index(["task", "attribute"])["ours"]
+    assert set(table["dataset"]) == {"adult", "toxicity-jigsaw-wiki+toxicity-jigsaw-mixed", "digits"}
+    images = settings.compared(IMAGES, PUBLISHED["Table 5"]).set_index(["task", "attribute"])["ours"]
     assert images["digits", "classes"] == 10 and images["digits-redundant", "classes"] == 3
     assert images["digits-redundant", "acquisition"] == 6
+    letters = settings.compared(IMAGES | {"datasets": ["emnist-letters-10k"]}, PUBLISHED["Table 5"])
+    assert letters.set_index("attribute")["published"].to_dict() == {
+        "classes": 37, "rounds": 10, "initial pool": 600, "unlabelled pool": 2000, "acquisition": 100
+    }  # fmt: skip
 
 
 def test_deviations_name_every_cut_and_stand_in():
     laptop = TABLES | {"datasets": ["adult", "toxicity"], "rounds": [12, 8], "initial": [300, 180], "seeds": 3}
     laptop |= {"pool": [5000, 5000], "acquisition": [500, 500]}
-    text = "\n".join(settings.table_deviations(laptop))
+    printed = PUBLISHED["Table 4"]
+    text = "\n".join(settings.table_deviations(laptop, printed))
     assert "instead of" not in text.replace("instead of MiniLM", "") and "stand in" not in text
     assert "drawn anew" in text and "rate 0.5, 5 masks" in text
-    text = "\n".join(settings.table_deviations(laptop | {"pool": [400, 5000], "seeds": 2, "candidates": "fixed"}))
+    fewer = laptop | {"pool": [400, 5000], "seeds": 2, "candidates": "fixed"}
+    text = "\n".join(settings.table_deviations(fewer, printed))
     assert "2 runs instead of 3" in text and "what is left of one pool" in text
     assert "adult: rounds, initial pool, candidates and acquisitions 12, 300, 400, 500 instead of 12, 300, 5000" in text
-    assert "breast-cancer and digits-3-8 stand in" in "\n".join(settings.table_deviations(TABLES))
+    assert "breast-cancer and digits-3-8 stand in" in "\n".join(settings.table_deviations(TABLES, printed))
     mixed = IMAGES | {"datasets": ["emnist-letters-10k", "cifar-10"]}
-    text = "\n".join(settings.image_deviations(mixed))
-    assert "37 classes" in text and "width 8, depth 1, kernel 3 and patch 4" in text and "redundant" not in text
-    assert "8 x 8" in "\n".join(settings.image_deviations(IMAGES))
+    text = "\n".join(settings.image_deviations(mixed, PUBLISHED["Table 5"]))
+    assert (
+        "paper prints 37" in text
+        and "10,000 of the images" in text
+        and "width 8, depth 1, kernel 3 and patch 4" in text
+        and "redundant" not in text
+    )
+    assert "8 x 8" in "\n".join(settings.image_deviations(IMAGES, PUBLISHED["Table 5"]))
 
 
 def test_plans_have_a_cell_for_each_data_set_method_and_seed():

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from augury.active.scores import BALD, FI, IV, METHODS, RANDOM, SHAPLEY, SUBSAMPLED
+from augury.active.settings import whole
 from augury.models.cnn import DigitCNN
 
 OTHERS = (IV, BALD, RANDOM)
@@ -101,10 +102,13 @@ def seconds(rows: pd.DataFrame, task: str, method: str) -> np.ndarray:
 
 
 def times(rows: pd.DataFrame) -> pd.DataFrame:
-    """Return the mean seconds of scoring a round, one row a data set, method and seed; variants are left out."""
+    """Return the mean seconds of scoring a round, one row a data set, method and seed; variants are left out.
+
+    A part of a data set has the name of all of it, as the published times have it.
+    """
     scored = rows[rows["seconds"].notna() & (rows["task"] == rows["dataset"])]
     means = scored.groupby(["dataset", "method", "seed"], sort=False)["seconds"].mean().reset_index(name="value")
-    return means.replace({"dataset": {"emnist-letters-10k": "emnist-letters"}})  # as the published times have it
+    return means.assign(dataset=means["dataset"].map(whole))
 
 
 def approximation(rows: pd.DataFrame) -> pd.DataFrame:

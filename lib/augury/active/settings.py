@@ -13,27 +13,29 @@ from augury.tabular import SOURCES
 
 SIZES = ("rounds", "initial", "pool", "acquisition")  # a number a task
 ATTRIBUTES = ("classes", "rounds", "initial pool", "unlabelled pool", "acquisition")
-PAPER = {
-    "adult": (2, 12, 300, 5000, 500),
-    "celeba-attributes": (2, 11, 300, 3000, 150),
-    "toxicity": (2, 8, 180, 5000, 500),
-    "mnist": (10, 14, 60, 420, 30),
-    "emnist-letters-10k": (37, 10, 600, 2000, 100),
-    "cifar-10": (10, 9, 6000, 10000, 2000),
-}
-"""Tables 4 and 5, the attributes in their order."""
-
 RUNS = 3  # of the paper
 
 
 def source(task: str) -> str:
-    """Return the registered data set behind a task: "mnist-redundant" gives mnist, "digits-3-8" digits."""
+    """Return the data sets behind a task as a cell names them: "mnist" for "mnist-redundant"; see `plan.sources`."""
     name, _, variant = task.rpartition("-")
-    return name if variant in VARIANTS else SOURCES.get(task, (task,))[0]
+    return name if variant in VARIANTS else "+".join(SOURCES.get(task, (task,)))
 
 
-def compared(params: Mapping[str, Any]) -> pd.DataFrame:
+def whole(task: str) -> str:
+    """Return the name that a task has among published numbers, where a part of a data set stands for all of it."""
+    return (registry.entry(task).part_of if task in registry.names() else "") or task
+
+
+def compared(params: Mapping[str, Any], printed: pd.DataFrame) -> pd.DataFrame:
     """Return Table 4 or 5 beside the settings of a run.
+
+    Parameters
+    ----------
+    params : mapping
+        Of the notebook.
+    printed : DataFrame
+        The published numbers: dataset (a task's name), metric (the attribute) and value.
 
     Returns
     -------
@@ -41,22 +43,23 @@ def compared(params: Mapping[str, Any]) -> pd.DataFrame:
         dataset, task, attribute, published (missing where the paper has no such task), ours.
     """
     rows = []
+    published = printed.set_index(["dataset", "metric"])["value"].to_dict()
     for i, task in enumerate(params["datasets"]):
         dataset = source(task)
         classes = 2 if task in SOURCES else 3 if task.endswith("redundant") else len(registry.entry(dataset).classes)
         ours = (classes, *(params[name][i] for name in SIZES))
-        printed = PAPER.get(task, (None,) * len(ours))
+        about = {"dataset": dataset, "task": task}
         rows += [
-            {"dataset": dataset, "task": task, "attribute": name, "published": theirs, "ours": mine}
-            for name, theirs, mine in zip(ATTRIBUTES, printed, ours, strict=True)
+            about | {"attribute": name, "published": published.get((whole(task), name)), "ours": value}
+            for name, value in zip(ATTRIBUTES, ours, strict=True)
         ]
     return pd.DataFrame(rows).astype({"published": "Int64"})
 
 
-def table_deviations(params: Mapping[str, Any]) -> list[str]:
-    """Return what the notebook on tables does differently from the paper, or where that leaves a choice."""
+def table_deviations(params: Mapping[str, Any], printed: pd.DataFrame) -> list[str]:
+    """Return what the notebook on tables does differently from the paper, or where that leaves a choice: `compared`."""
     found = []
-    if embedded := [task for task in params["datasets"] if task not in PAPER]:
+    if embedded := [task for task in params["datasets"] if task not in set(printed["dataset"])]:
         found.append(f"{' and '.join(embedded)} stand in for the paper's data")
     if "toxicity" in params["datasets"]:
         found.append("toxicity: TF-IDF and a truncated SVD to 384 columns instead of MiniLM's; 21,967 comments")
@@ -65,7 +68,7 @@ def table_deviations(params: Mapping[str, Any]) -> list[str]:
     decays = ", ".join(f"{d} {decay:g}" for d, decay in zip(params["datasets"], params["weight_decay"], strict=True))
     return [
         *found,
-        *_cuts(params),
+        *_cuts(params, printed),
         *_choices(params),
         "logistic regression is fitted to its exact optimum; its weight decay is not given here, so it is that of "
         f"Table 3 for the data sets in it ({decays})",
@@ -73,16 +76,15 @@ def table_deviations(params: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def image_deviations(params: Mapping[str, Any]) -> list[str]:
-    """Return what the notebook on images does differently from the paper, or where that leaves a choice."""
+def image_deviations(params: Mapping[str, Any], printed: pd.DataFrame) -> list[str]:
+    """Return what the notebook on images does differently from the paper, or where that leaves a choice: `compared`."""
     tasks = params["datasets"]
     names = [source(task) for task in tasks]
     found = ["scikit-learn's digits, 8 x 8 pixels, stand in for MNIST"] if "digits" in names else []
+    if "emnist-letters" in map(whole, names):
+        found.append("EMNIST letters: 26 classes, where the paper prints 37")
     if "emnist-letters-10k" in names:
-        found.append(
-            "EMNIST letters: 10,000 images of 26 letters, a fifth of them held out as the test set; the paper prints "
-            "37 classes"
-        )
+        found.append("EMNIST letters: 10,000 of the images, a fifth of them held out as the test set")
     if "cifar-10" in names:
         dim, depth, kernel, patch = params["mixer"]
         found.append(
@@ -102,7 +104,7 @@ def image_deviations(params: Mapping[str, Any]) -> list[str]:
     chosen = ("epochs", "batch_size", "lr", "weight_decay", "dropout")
     return [
         *found,
-        *_cuts(params),
+        *_cuts(params, printed),
         *_choices(params),
         "not in the text and chosen here: Adam (epsilon 1e-7) with "
         + ", ".join(f"{name} {params[name]:g}" for name in chosen),
@@ -113,9 +115,9 @@ def image_deviations(params: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def _cuts(params: Mapping[str, Any]) -> list[str]:
+def _cuts(params: Mapping[str, Any], printed: pd.DataFrame) -> list[str]:
     found = [f"{params['seeds']} runs instead of {RUNS}"] if params["seeds"] < RUNS else []
-    table = compared(params).dropna()
+    table = compared(params, printed).dropna()
     for task, own in table[table["attribute"] != "classes"].groupby("task", sort=False):
         if (own["published"] != own["ours"]).any():
             ours, theirs = (", ".join(map(str, own[name])) for name in ("ours", "published"))

@@ -1,9 +1,8 @@
-"""The cells of the notebook on real data, as functions of the notebook's parameters, and the settings of Table 3."""
+"""The cells of the notebook on real data, as functions of the notebook's parameters, and its settings."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import pandas as pd
@@ -11,28 +10,10 @@ import pandas as pd
 from augury.plan import Plan, require
 from augury.tabular import PREPARATIONS, settings
 from augury.trimming import real
+from augury.trimming.descent import OPTIMISERS
 
-
-@dataclass(frozen=True)
-class Optimiser:
-    """How a logistic regression is fitted: the rows of Table 3."""
-
-    optimiser: str
-    lr: float
-    weight_decay: float
-
-
-TABLE_3 = {
-    "adult": Optimiser("SGD", 1e-2, 1e-2),
-    "bank": Optimiser("SGD", 1e-2, 1e-2),
-    "celeba-attributes": Optimiser("Adam", 1e-4, 1e-6),
-    "toxicity": Optimiser("Adam", 1e-2, 1e-2),
-}
-
-# Of the table's half on noisy data the copy at hand shows the optimiser of three data sets and nothing else.
-NOISY_OPTIMISERS = {"adult": "SGD", "bank": "SGD", "celeba-attributes": "SGD"}
-
-NAMES = {"lr": "learning rate", "weight_decay": "weight decay"}
+SETTINGS = {"optimiser": "optimiser", "lr": "learning rate", "weight_decay": "weight decay"}
+"""Rows of Table 3, by the parameter that holds them, one value a table."""
 
 DEVIATIONS = {
     "adult": (),
@@ -59,6 +40,7 @@ def check_real(params: Mapping[str, Any]) -> None:
         If one is out of range; the message names it, its value and its range.
     """
     names, sizes, budgets = params["datasets"], params["sizes"], params["budgets"]
+    known = f"one of {', '.join(OPTIMISERS)} for each data set"
     require(
         params,
         {
@@ -74,6 +56,14 @@ def check_real(params: Mapping[str, Any]) -> None:
             "noisy_rows": (1 <= params["noisy_rows"] <= sizes[0], f"from 1 to {sizes[0]}, the training rows"),
             "seeds": (params["seeds"] >= 2, "at least 2"),
         }
+        | {
+            name: (len(params[name]) == len(names) and set(params[name]) <= set(OPTIMISERS), known)
+            for name in ("optimiser", "noisy_optimiser")
+        }
+        | {
+            name: (len(params[name]) == len(names) and min(params[name]) > 0, "a positive number for each data set")
+            for name in ("lr", "noisy_lr", "weight_decay")
+        }
         | {name: (params[name] >= 1, "at least 1") for name in ("draws", "epochs", "batch", "neighbours")},
     )
 
@@ -83,42 +73,44 @@ def with_shapley(params: Mapping[str, Any]) -> str:
     return "bank" if "bank" in params["datasets"] else str(params["datasets"][0])
 
 
-def optimiser(table: str, noisy: bool) -> Optimiser:
-    """Return how the regression of a table is fitted: as Table 3 says, where it can be read.
-
-    On noisy data the learning rate and weight decay are those of the clean data; CelebA's, whose optimiser changes from
-    Adam to SGD, takes the learning rate of the other tables with SGD. Tables that are not the paper's take Adult's.
-    """
-    clean = TABLE_3.get(table, TABLE_3["adult"])
-    if noisy and NOISY_OPTIMISERS.get(table, clean.optimiser) != clean.optimiser:
-        return replace(clean, optimiser=NOISY_OPTIMISERS[table], lr=TABLE_3["adult"].lr)
-    return clean
+def optimiser(params: Mapping[str, Any], table: str, noisy: bool) -> dict[str, Any]:
+    """Return optimiser, lr and weight_decay of the regression of a table, fitted to clean or to noisy data."""
+    i = list(params["datasets"]).index(table)
+    names = dict.fromkeys(SETTINGS) | ({"optimiser": "noisy_optimiser", "lr": "noisy_lr"} if noisy else {})
+    return {name: params[source or name][i] for name, source in names.items()}
 
 
-def table_3(params: Mapping[str, Any]) -> pd.DataFrame:
-    """Return Table 3: the settings used, beside the published ones.
+def table_3(params: Mapping[str, Any], printed: pd.DataFrame) -> pd.DataFrame:
+    """Return the settings used beside those of Table 3.
+
+    Parameters
+    ----------
+    params : mapping
+        Of the notebook.
+    printed : DataFrame
+        The published numbers: dataset (a table's name), data ("clean" or "noisy"), method (the optimiser), metric,
+        value and note.
 
     Returns
     -------
     DataFrame
-        dataset, table, data ("clean" or "noisy"), setting, published and ours, both text.
+        dataset, table, data, setting, published and ours, both text.
     """
     found = []
     for table in params["datasets"]:
-        about = {"dataset": settings(table)["dataset"], "table": table}
         for data in ("clean", "noisy"):
-            used = asdict(optimiser(table, data == "noisy")) | {name: params[name] for name in ("epochs", "batch")}
-            printed: dict[str, Any] = {}
-            if table in TABLE_3:
-                printed = dict.fromkeys(("epochs", "batch"), "not given")
-                readable = asdict(TABLE_3[table]) if data == "clean" else {}
-                if data == "noisy":
-                    readable = dict.fromkeys(asdict(TABLE_3[table]), "not legible in the copy at hand")
-                    readable |= {"optimiser": NOISY_OPTIMISERS[table]} if table in NOISY_OPTIMISERS else {}
-                printed |= readable
-            for name, value in used.items():
-                row = {"setting": NAMES.get(name, name), "published": _text(printed.get(name, "not the paper's data"))}
-                found.append(about | {"data": data} | row | {"ours": _text(value)})
+            own = printed[(printed["dataset"] == table) & (printed["data"] == data)].set_index("metric")
+            theirs = dict.fromkeys(("epochs", "batch"), "not given") if len(own) else {}
+            for metric, row in own.iterrows():
+                values = {"optimiser": row["method"], str(metric): row["value"]}
+                theirs |= {name: row["note"] if pd.isna(value) else _text(value) for name, value in values.items()}
+            ours = {SETTINGS[name]: value for name, value in optimiser(params, table, data == "noisy").items()}
+            ours |= {name: params[name] for name in ("epochs", "batch")}
+            about = {"dataset": settings(table)["dataset"], "table": table, "data": data}
+            found += [
+                about | {"setting": name, "published": theirs.get(name, "not the paper's data"), "ours": _text(value)}
+                for name, value in ours.items()
+            ]
     return pd.DataFrame(found)
 
 
@@ -130,7 +122,7 @@ def real_deviations(params: Mapping[str, Any]) -> list[str]:
     """Return what the notebook does differently from the paper, or where the paper leaves a choice, for the report."""
     names = list(params["datasets"])
     found = [text for table in names for text in DEVIATIONS.get(table, ())]
-    if embedded := [table for table in names if table not in TABLE_3]:
+    if embedded := [table for table in names if table not in DEVIATIONS]:
         found.append(f"{', '.join(embedded)}: small embedded tables, not the paper's, fitted with Adult's settings")
     if list(params["sizes"]) != [5000, 4200, 4200]:
         found.append(f"{params['sizes'][0]} training and {params['sizes'][2]} test rows instead of 5,000 and 4,200")
@@ -144,8 +136,8 @@ def real_deviations(params: Mapping[str, Any]) -> list[str]:
         "that Adam with its small step comes near the optimum; no penalty on the intercept",
         "exact refits of the same objective are added as a second column, and all refits of the first share their "
         "batches: the noise of a descent is not taken for an effect",
-        "Table 3 is not legible on noisy data but for three optimisers: the learning rates and weight decays of the "
-        "clean data are used, and 0.01 where CelebA goes over to SGD",
+        "Table 3 is not legible on noisy data but for three optimisers: the weight decays of the clean data are used, "
+        f"and learning rates of {', '.join(f'{lr:g}' for lr in params['noisy_lr'])}",
         "noise is white, of variance 0.1, on the standardised features of the noisy rows; CelebA's six flipped columns "
         "are taken to be flipped in these rows too, for the text does not say in which (all: noisy_rows = sizes[0])",
         f"Shapley values are KNN-Shapley's with {params['neighbours']} neighbours, the lowest trimmed first; the paper "
@@ -171,13 +163,14 @@ def _cells(params: Mapping[str, Any]) -> list[dict[str, Any]]:
 def descent(params: Mapping[str, Any]) -> Plan:
     """Return the trimming with refits by the optimisers of Table 3: a cell a table, seed, and clean or noisy data."""
     steps = {"epochs": params["epochs"], "batch": params["batch"]}
-    cells = [cell | asdict(optimiser(cell["table"], cell["noise"] > 0)) | steps for cell in _cells(params)]
+    cells = [cell | optimiser(params, cell["table"], cell["noise"] > 0) | steps for cell in _cells(params)]
     return Plan(real.descend, cells)
 
 
 def newton(params: Mapping[str, Any]) -> Plan:
     """Return the trimming with refits to the exact optimum of the same objectives; see `descent`."""
     cells = [
-        cell | {"weight_decay": optimiser(cell["table"], cell["noise"] > 0).weight_decay} for cell in _cells(params)
+        cell | {"weight_decay": optimiser(params, cell["table"], cell["noise"] > 0)["weight_decay"]}
+        for cell in _cells(params)
     ]
     return Plan(real.solve, cells)
