@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from augury.claims import VERDICTS, Claim, Part, Test, holm, missing, trend, trending, within
+from augury.claims import VERDICTS, Claim, Part, Test, holm, missing, trend, trending, untied, within
 from augury.errors import ParameterError
 
 
@@ -23,6 +23,13 @@ def test_holm_by_hand() -> None:
     assert holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
     assert holm([0.5, 0.9]) == [1.0, 1.0]
     assert holm([]) == []
+
+
+def test_a_part_with_nothing_but_ties_is_not_run() -> None:
+    tied, better = untied("a", [1.0, 2.0], [1.0, 2.0]), untied("b", [1.0, 2.0, 3.0] * 3, [1.0, 1.0, 1.0] * 3)
+    assert not tied.run and tied.note == "equal in all 2 pairs"
+    assert better.test is not None and better.test.n == (6,) and better.test.p == pytest.approx(0.5**6)
+    assert claim(tied, better).holds == [None, True]
 
 
 @settings(deadline=None)

@@ -116,7 +116,10 @@ def test_saved_rows_are_read_back_beside_the_fresh_ones(repository: Path) -> Non
     one = section.recorded("Table 12", run="mnist")
     assert np.allclose(one["accuracy"], both["accuracy"][:2])
     assert section.recorded("Table 12", profile="paper") is None and section.recorded("Table 13") is None
-    assert "Figure 3, recorded" in section.picture("Figure 3").caption and section.picture("Table 12") is None
+    [figure, _, *tables, absent] = section.shown("Figure 3", "Table 12", "Table 13")
+    assert "**Figure 3, recorded.** Accuracy." in figure.caption and figure.body.data[:4] == b"\x89PNG"
+    assert [table.caption.split("run ")[1].split(";")[0].rstrip(")*") for table in tables] == ["mnist", "mnist-frozen"]
+    assert "0.91" in repr(tables[0].body) and absent.body is None and "Table 13**: not recorded" in absent.caption
     assert list(section.verdicts()["run"]) == ["mnist", "mnist-frozen"]
     assert section.verdicts(profile="paper").empty
 

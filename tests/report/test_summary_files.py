@@ -77,6 +77,15 @@ def test_claims_show_their_parts(repository: Path) -> None:
     assert "1, stated 2, tolerance 0.5" in text and "*Deviation: seeds cut to five*" in text
 
 
+def test_a_claim_on_fewer_data_sets_names_its_own(repository: Path) -> None:
+    namespace = {"profile": "laptop", "run": "", "dataset": "mnist", "rounds": 5, "augmentations": []}
+    section = Section("1-subsampling/policies", namespace)
+    section.claim(Claim("1-subsampling/fig3/beats", "better", "Figure 3", (missing("a", "b"),), data=("small-norb",)))
+    section.finish()
+    (claim,) = rows_of(report(), "`fig3/beats`")
+    assert claim[4] == "small-norb"
+
+
 def test_runs_and_profiles_stand_one_below_the_other(repository: Path) -> None:
     record(run="mnist")
     record(run="mnist-frozen", p=0.5)

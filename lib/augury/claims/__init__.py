@@ -1,7 +1,7 @@
 """Claims: what a paper says, the tests it is put to over seeds, and the verdicts."""
 
 from augury.claims.choice import best_of
-from augury.claims.claim import VERDICTS, Claim, Part, holm, missing, trending, within
+from augury.claims.claim import VERDICTS, Claim, Part, holm, missing, trending, untied, within
 from augury.claims.means import difference, equivalence, one_sample
 from augury.claims.ranks import proportion, sign_test, spearman, trend
 from augury.claims.result import Test
@@ -23,6 +23,7 @@ __all__ = [
     "spearman",
     "trend",
     "trending",
+    "untied",
     "variance_ratio",
     "within",
 ]

@@ -12,8 +12,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
-from augury.claims.ranks import trend
-from augury.claims.result import Test
+from augury.claims.ranks import sign_test, trend
+from augury.claims.result import Alternative, Test
 from augury.errors import ParameterError
 
 VERDICTS = ("replicated", "partly", "not replicated", "not run")
@@ -103,6 +103,18 @@ def trending(name: str, values: ArrayLike, alternative: str, condition: bool | N
     )
 
 
+def untied(name: str, a: ArrayLike, b: ArrayLike, alternative: Alternative = "greater") -> Part:
+    """Return a part that holds if `a` is above `b` in most pairs, by the sign test; not run where every pair is a tie.
+
+    Raises
+    ------
+    ParameterError
+        As `sign_test`.
+    """
+    test = sign_test(a, b, alternative)
+    return Part(name, test) if test.n[0] else missing(name, f"equal in all {len(np.ravel(np.asarray(a)))} pairs")
+
+
 def holm(p: Sequence[float]) -> list[float]:
     """Return p-values adjusted after Holm (1979), which bounds the chance of any false rejection."""
     values = np.asarray(p, np.float64)
@@ -129,6 +141,8 @@ class Claim:
         A part with a test holds if its p-value, adjusted after Holm over the parts of this claim, is at most `alpha`
         and its condition, if any, is true; one without holds if its condition is true.
     alpha : float
+    data : tuple of str
+        The data sets it is tested on, where those are not all of its notebook's.
     """
 
     id: str
@@ -136,9 +150,11 @@ class Claim:
     source: str
     parts: tuple[Part, ...] = ()
     alpha: float = 0.05
+    data: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "parts", tuple(self.parts))
+        object.__setattr__(self, "data", tuple(self.data))
         if not re.fullmatch(r"[a-z0-9.-]+(/[a-z0-9.-]+)+", self.id):
             raise ParameterError(f"a claim's id is like 1-subsampling/fig3/influence-beats-random, not {self.id!r}")
         if not (self.text and self.source):
@@ -185,7 +201,7 @@ class Claim:
             for part, p, holds in zip(self.parts, self.adjusted, self.holds, strict=True)
         ]
         head = {"id": self.id, "text": self.text, "source": self.source, "verdict": self.verdict, "alpha": self.alpha}
-        return {**head, "parts": parts}
+        return {**head, "data": list(self.data), "parts": parts}
 
     def table(self) -> pd.DataFrame:
         """Return one row a part: effect, interval, Hedges' g, p, adjusted p, n, and whether it holds."""

@@ -25,7 +25,7 @@ from augury.report.names import slug
 from augury.report.parameters import read_notebook
 from augury.report.published import works
 from augury.report.recorded import Result, named_datasets, replace_text, results, verdict_row
-from augury.report.shown import Sheet, Shown, picture
+from augury.report.shown import Sheet, Shown, exhibit, picture
 
 SEEDS = ("round", "seed", "replicate")
 
@@ -144,16 +144,25 @@ class Section:
         """Save a table as csv and return what the notebook displays, floats to `digits` decimals; see `figure`."""
         note = self._about(name, rows)
         figures.save_rows(rows, self.folder / f"{slug(name)}.csv")
-        self._keep(name, ("csv",), caption, note, published, ours)
+        self._keep(name, ("csv",), caption, note, published, ours, digits=digits)
         return Shown(Sheet(rows, digits), f"**{name}.** {caption} *({note})*")
 
-    def _keep(self, name: str, endings: tuple[str, ...], caption: str, note: str, published: str, ours: str) -> None:
+    def _keep(
+        self,
+        name: str,
+        endings: tuple[str, ...],
+        caption: str,
+        note: str,
+        published: str,
+        ours: str,
+        **further: int,
+    ) -> None:
         for other in self._artefacts:
             if other != name and slug(other) == slug(name):
                 raise ParameterError(f"{name!r} and {other!r} would be saved to the same files")
         files = [f"{slug(name)}.{ending}" for ending in endings]
         text = {"caption": caption, "note": note, "published": published, "ours": ours}
-        self._artefacts[name] = {"name": name, "files": files, **text}
+        self._artefacts[name] = {"name": name, "files": files, **text, **further}
 
     def _datasets(self, rows: pd.DataFrame) -> list[str]:
         if "dataset" in rows:
@@ -207,14 +216,20 @@ class Section:
                 parts.append(rows.assign(run=result.run) if result.run else rows)
         return pd.concat(parts, ignore_index=True) if parts else None
 
-    def picture(self, name: str, profile: str = "laptop", run: str | None = None) -> Shown | None:
-        """Return the recorded picture of a figure, of the first run that has it, for display; None if none has."""
-        for result in self._recorded(profile, run):
-            artefact = result.artefact(name)
-            if artefact and f"{slug(name)}.png" in artefact["files"]:
-                caption = f"**{name}, recorded.** {artefact['caption']} *({artefact['note']})*"
-                return picture(result.folder / f"{slug(name)}.png", caption)
-        return None
+    def shown(self, *names: str, profile: str = "laptop") -> list[Shown]:
+        """Return recorded figures and tables for display: each name of every run that has it, or a line that none has.
+
+        Parameters
+        ----------
+        names : str
+            As in `figure` and `table`.
+        profile : str
+        """
+        found: list[Shown] = []
+        for name in names:
+            own = [exhibit(result, name) for result in self._recorded(profile, None) if result.artefact(name)]
+            found += own or [Shown(None, f"**{name}**: not recorded yet.")]
+        return found
 
     def verdicts(self, profile: str = "laptop", run: str | None = None) -> pd.DataFrame:
         """Return the recorded verdicts under a profile, one row a claim and run; empty if none are recorded."""

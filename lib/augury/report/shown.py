@@ -9,6 +9,10 @@ from typing import Any
 import pandas as pd
 from IPython.display import Image, Markdown, display
 
+from augury.errors import ParameterError
+from augury.report.names import slug
+from augury.report.recorded import Result
+
 
 @dataclass(frozen=True)
 class Sheet:
@@ -40,14 +44,32 @@ class Sheet:
 class Shown:
     """A picture or a table with its caption below; displays itself as the last value of a cell or by `display`."""
 
-    body: Any
+    body: Any  # None where there is but a line to say
     caption: str
 
     def _ipython_display_(self) -> None:
-        display(self.body)
+        if self.body is not None:
+            display(self.body)
         display(Markdown(self.caption))
 
 
 def picture(path: Path, caption: str) -> Shown:
     """Return a saved png as the notebook shows it."""
     return Shown(Image(filename=str(path)), caption)
+
+
+def exhibit(result: Result, name: str) -> Shown:
+    """Return a recorded figure, or a recorded table that has no picture, as the notebook shows it.
+
+    Raises
+    ------
+    ParameterError
+        If the run made none of that name.
+    """
+    entry, rows = result.artefact(name), result.rows(name)
+    if entry is None or rows is None:
+        raise ParameterError(f"no {name} is recorded in {result.folder.name}")
+    caption = f"**{name}, recorded.** {entry['caption']} *({entry['note']})*"
+    if f"{slug(name)}.png" in entry["files"]:
+        return picture(result.folder / f"{slug(name)}.png", caption)
+    return Shown(Sheet(rows, entry.get("digits", 3)), caption)

@@ -106,7 +106,7 @@ def _claims(recorded: list[Result]) -> Iterator[str]:
     for result, claim in pairs:
         notebook = md.link(result.section, f"../notebooks/{result.section}.ipynb")
         name = claim["id"].split("/", 1)[1]
-        data = ", ".join(result.data) or "—"
+        data = ", ".join(claim.get("data") or result.data) or "—"
         holds = verdict_row(claim)["holds"]
         verdict = f"**{claim['verdict']}**"
         rows.append([f"`{name}`", claim["text"], claim["source"], _where(result), data, verdict, holds, notebook])
