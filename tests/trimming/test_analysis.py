@@ -1,11 +1,14 @@
 """The tables' numbers from rows made by hand."""
 
+from itertools import combinations
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from augury.report import compare, published
 from augury.trimming import analysis
+from augury.trimming.simulated import sample
 
 
 def rows(dataset: str = "two-gaussians") -> pd.DataFrame:
@@ -38,6 +41,28 @@ def test_better_counts_seeds():
 def test_one_class_is_all_of_either_class():
     assert analysis.one_class(rows(), "IV", 5).tolist() == [1, 1, 0]
     assert analysis.one_class(rows(), "Random", 5).tolist() == [1, 0.5, 0.5]
+
+
+@pytest.mark.parametrize("counts", [(3, 6), (1, 8), (4, 4), (0, 7), (2, 3, 4)])
+def test_the_chance_of_one_class_is_the_share_of_all_draws(counts):
+    labels = np.repeat(range(len(counts)), counts)
+    for b in range(1, len(labels) + 1):
+        draws = [len(set(labels[list(drawn)])) == 1 for drawn in combinations(range(len(labels)), b)]
+        [found] = analysis.one_class_chance([counts], b)
+        assert found == pytest.approx(np.mean(draws), abs=1e-12)
+
+
+def test_chances_are_one_a_seed_and_small_ones_are_not_lost():
+    found = analysis.one_class_chance([(75, 75), (250, 250), (60, 90)], 20)
+    assert found.shape == (3,) and (found > 0).all()
+    assert found[0] == pytest.approx(2 * np.prod((75 - np.arange(20)) / (150 - np.arange(20))), rel=1e-9)
+
+
+def test_classes_are_counted_in_the_training_points_of_each_seed_in_their_order():
+    made = pd.concat([rows().assign(sizes=[[40, 30, 50]] * len(rows()))] * 2).sort_values("seed", ascending=False)
+    labels = [sample("two-gaussians", seed, [40, 30, 50]).train[1] for seed in range(3)]
+    expected = [[int((own == 0).sum()), int((own == 1).sum())] for own in labels]
+    assert analysis.class_counts(made).tolist() == expected and len(set(map(tuple, expected))) > 1
 
 
 def test_the_table_has_the_papers_numbers_beside_ours_and_the_base_model_first():

@@ -69,6 +69,17 @@ def test_table_3_stands_beside_what_is_used():
     assert set(own["published"]) == {"not the paper's data"} and set(own["dataset"]) == set(PARAMS["datasets"])
 
 
+def test_descents_that_change_with_the_noise_are_found_by_their_settings():
+    assert real_plans.changed_descents(PAPER) == {
+        "celeba-attributes, descent": "the descent changes with the noise, from Adam at 0.0001 to SGD at 0.01"
+    }
+    assert set(real_plans.changed_descents(PARAMS)) == {"breast-cancer, descent"}
+    for name, value in (("noisy_optimiser", ["Adam", "Adam"]), ("noisy_lr", [0.3, 0.2])):
+        same = PARAMS | {"noisy_optimiser": ["SGD", "Adam"], "noisy_lr": [0.1, 0.2]}
+        assert not real_plans.changed_descents(same)
+        assert set(real_plans.changed_descents(same | {name: value})) == {"two-gaussians, descent"}
+
+
 @pytest.mark.parametrize(
     "name, value",
     [
@@ -88,6 +99,9 @@ def test_deviations_speak_of_the_tables_at_hand():
     small, paper = " ".join(real_plans.real_deviations(PARAMS)), " ".join(real_plans.real_deviations(PAPER))
     assert "two-gaussians, breast-cancer: small embedded tables" in small and "60 training and 40 test" in small
     assert "Bank" not in small and "TF-IDF" not in small
+    assert "test pool" not in small.replace("the test pool at hand", "") and "test pool at hand" in paper
+    for word in ("6,098 rows", "4,394 rows", "ends far from the optimum", "does not settle"):
+        assert word in paper
     for word in ("53 columns", "104,163 random rows", "TF-IDF", "6 training rows instead of 500"):
         assert word in paper
     assert "embedded" not in paper and "instead of 5,000" not in paper

@@ -180,6 +180,7 @@ def test_parameters_out_of_range_are_refused(name, value):
 def test_deviations_say_how_many_seeds_are_missing():
     found = plans.simulated_deviations(PARAMS)
     assert "3 seeds of the linear model instead of 30" in found
+    assert "random trimming (2 draws a seed) and the claims on it are our addition" in " ".join(found)
     assert not any(
         "seeds of" in text for text in plans.simulated_deviations(PARAMS | {"linear_seeds": 30, "network_seeds": 20})
     )

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
+from scipy.stats import hypergeom
 
 from augury.trimming.selection import BASE, METHODS
-from augury.trimming.simulated import PICTURED
+from augury.trimming.simulated import PICTURED, sample
 
 TABLES = {"two-gaussians": "Table 1", "two-moons": "Table 2"}
+FIGURES = {"two-gaussians": "Figure 1", "two-moons": "Figure 9"}
 
 
 def values(rows: pd.DataFrame, method: str, b: int, metric: str) -> np.ndarray:
@@ -75,6 +78,38 @@ def one_class(rows: pd.DataFrame, method: str, b: int) -> np.ndarray:
     """Return whether all b points a method trims are of one class, one value a seed; random draws are averaged."""
     own = rows[(rows["method"] == method) & (rows["b"] == b) & (rows["metric"] == "class 1")]
     return own["value"].isin([0, b]).groupby(own["seed"]).mean().sort_index().to_numpy()
+
+
+def class_counts(rows: pd.DataFrame) -> np.ndarray:
+    """Return how many training points of each class the seeds have, in the order of the seeds: int (seeds, 2).
+
+    Parameters
+    ----------
+    rows : DataFrame
+        What `simulated.linear` or `simulated.network` returns, with the settings; the samples are drawn again.
+
+    Raises
+    ------
+    ParameterError
+        As `simulated.sample`.
+    """
+    cells = rows.drop_duplicates("seed").sort_values("seed")
+    drawn = (sample(*cell) for cell in zip(cells["dataset"], cells["seed"], cells["sizes"], strict=True))
+    return np.stack([np.bincount(own.train[1], minlength=2) for own in drawn])
+
+
+def one_class_chance(counts: ArrayLike, b: int) -> np.ndarray:
+    """Return the chance that b >= 1 points drawn at random are all of one class, sum_k C(n_k, b) / C(n, b): (seeds,).
+
+    Parameters
+    ----------
+    counts : array_like of int, shape (seeds, classes)
+        The numbers n_k of points of each class, which add up to n.
+    b : int
+        Points drawn without replacement.
+    """
+    classes = np.asarray(counts)
+    return np.asarray(hypergeom.pmf(b, classes.sum(1, keepdims=True), classes, b).sum(1))
 
 
 def trimmed_points(rows: pd.DataFrame) -> pd.DataFrame:
