@@ -66,17 +66,17 @@ def effects(rows: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        dataset, table, learner, data, method, base accuracy (%), the change of accuracy in points at the smallest and
-        the largest budget and on average over all of them, with the standard deviation over seeds of the latter; and of
-        the points trimmed at the largest budget the shares of class 1 and of noisy ones, and their confidence (the mean
-        probability that the base model gives to their labels).
+        dataset, table, learner, data, method; the base model's accuracy (%) and test loss (nats); the change of
+        accuracy in points at the smallest and the largest budget and on average over all of them, with the standard
+        deviation over seeds of the latter; and of the points trimmed at the largest budget the shares of class 1 and of
+        noisy ones, and their confidence (the mean probability that the base model gives to their labels).
     """
     found = []
     for key, own in rows.groupby(KEYS, sort=False):
-        base = by_budget(own, BASE)
+        base, loss = by_budget(own, BASE), float(by_budget(own, BASE, "test loss").mean())
         for method in own.loc[own["method"] != BASE, "method"].unique():
             change = 100 * (by_budget(own, method) - base)
-            row = {"method": method, "base": 100 * float(base.mean())}
+            row = {"method": method, "base": 100 * float(base.mean()), "base loss": loss}
             row |= {"least b": float(change[:, 0].mean()), "largest b": float(change[:, -1].mean())}
             row |= {"all b": float(change.mean()), "all b, std": float(change.mean(1).std(ddof=1))}
             largest = own[(own["method"] == method) & (own["b"] == own["b"].max())]
