@@ -6,9 +6,10 @@ import pytest
 
 from augury.active.analysis import of_variant, variants
 from augury.active.approximations import EXACT, FREE, KFAC, approximations
-from augury.active.images import Learner, Training
+from augury.active.images import Learner, Training, experiment
 from augury.active.pictures import load_task
 from augury.active.rounds import Sizes, start
+from augury.active.scores import RANDOM
 from augury.errors import ParameterError
 from augury.influence.classifier import ClassifierInfluence
 from augury.influence.network import NetworkInfluence
@@ -50,6 +51,15 @@ def test_k_fac_keeps_the_order_and_rank_one_stores_little(rows):
     assert found.loc["KFSVD, k = 1", "numbers"] == 10**2 + 257**2 + (q + p + 1)
     assert found.loc["KFSVD, k = 1", "share of numbers"] < 0.01
     assert of_variant(rows, KFAC, "seconds")[0] > 0
+
+
+def test_accuracy_after_the_round_is_that_of_active_learning(rows):
+    cell = {name: value for name, value in CELL.items() if name != "ranks"}
+    cell |= {"rounds": 1, "candidates": "redrawn", "test_points": 0, "share": 1.0, "passes": 1}
+    found = rows.set_index("variant")
+    for variant, method in ((FREE, "FI"), (RANDOM, RANDOM)):
+        assert found.loc[variant, "accuracy"] == experiment(method=method, **cell)[1]["accuracy"]
+    assert variants(rows).set_index("variant").loc[EXACT, "accuracy (%)"] == 100 * found.loc[EXACT, "accuracy"]
 
 
 def test_a_rank_beyond_the_features_is_refused():

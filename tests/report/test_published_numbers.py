@@ -98,6 +98,14 @@ def test_table_1_has_one_column_without_three_random_three_best_and_one_full() -
     assert round(gap["cifar-10"], 1) == -0.1 and gap["mnist"] > 0 and gap["small-norb"] > 0
 
 
+def test_table_6_has_the_outputs_of_five_layers_and_table_7_three_times_a_data_set() -> None:
+    layers = published("2-influence", "Table 6").groupby("method", sort=False)["value"]
+    found = {name: own.dropna().tolist() for name, own in layers}
+    assert found == {"conv1": [32, 14, 14], "conv2": [64, 7, 7], "dropout": [], "dense": [256], "head": []}
+    times = published("2-influence", "Table 7").pivot(index="method", columns="dataset", values="value")
+    assert times.loc["FI", ["mnist", "emnist-letters", "cifar-10"]].tolist() == [19, 45, 372] and times.shape == (3, 3)
+
+
 def test_every_published_number_belongs_to_a_listed_artefact() -> None:
     for work in works():
         try:

@@ -2,28 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 import torch
+from scipy import stats
 from torch import nn
 
 from augury.active.scores import BALD, FI, IV, METHODS, RANDOM, SHAPLEY, SUBSAMPLED
 from augury.active.settings import whole
 from augury.models.cnn import DigitCNN
 
+ROUNDING = 1e-12  # of accuracies
+
 OTHERS = (IV, BALD, RANDOM)
 """The methods that the paper compares FI with; entropy and the subsampled FI are shown beside them."""
 
-TABLE_6 = (
-    ("Conv2d", "ReLU", "(32, 14, 14)"),
-    ("Conv2d", "ReLU", "(64, 7, 7)"),
-    ("Dropout", "-", "-"),
-    ("Linear", "ReLU", "256"),
-    ("Linear", "-", "num_classes"),
-)
-"""Layer, activation and output of the network for MNIST and EMNIST, as the paper prints them."""
+
+class Case(NamedTuple):
+    """Two methods on a task: the accuracies of one and of the other at a stage, of shape (seeds,) each."""
+
+    name: str
+    task: str
+    other: str
+    ours: np.ndarray
+    theirs: np.ndarray
 
 
 def tasks(rows: pd.DataFrame) -> list[str]:
@@ -53,8 +58,8 @@ def stage(rows: pd.DataFrame, task: str, method: str, which: str) -> np.ndarray:
     ----------
     rows : DataFrame
     task, method : str
-    which : {"start", "early", "late", "end"}
-        Before the first round; the first or last third of the rounds (at least one); after the last.
+    which : {"start", "early", "late"}
+        Before the first round; the first or the last third of the rounds (at least one).
 
     Returns
     -------
@@ -64,7 +69,7 @@ def stage(rows: pd.DataFrame, task: str, method: str, which: str) -> np.ndarray:
     own = rows[(rows["task"] == task) & (rows["method"] == method)]
     last = own["round"].max()
     third = max(1, round(last / 3))
-    first, until = {"start": (0, 0), "early": (1, third), "late": (last - third + 1, last), "end": (last, last)}[which]
+    first, until = {"start": (0, 0), "early": (1, third), "late": (last - third + 1, last)}[which]
     kept = own[own["round"].between(first, until)]
     return kept.groupby("seed")["accuracy"].mean().sort_index().to_numpy()
 
@@ -80,14 +85,39 @@ def stages(rows: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(found)
 
 
-def cases(
-    rows: pd.DataFrame, which: str, method: str, others: Sequence[str]
-) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
-    """Yield, for each task and other method, a name and the accuracies of both at a stage, shape (seeds,) each."""
+def cases(rows: pd.DataFrame, which: str, method: str, others: Sequence[str]) -> Iterator[Case]:
+    """Yield a method beside each other one on each task, at a stage."""
     for task in tasks(rows):
         for other in others:
             name = f"{task}, {other}" if len(others) > 1 else task
-            yield name, stage(rows, task, method, which), stage(rows, task, other, which)
+            yield Case(name, task, other, stage(rows, task, method, which), stage(rows, task, other, which))
+
+
+def margin(fi: np.ndarray, chance: np.ndarray, most: float = 0.01) -> float:
+    """Return up to which difference in accuracy two methods count as alike: half of FI's mean gain over random choice.
+
+    A rule for all data sets, since a fixed number of points can exceed all that choosing the points gains. Where FI
+    gains nothing the margin is not positive, and nothing can be said.
+
+    Parameters
+    ----------
+    fi, chance : ndarray of shape (seeds,)
+    most : float
+        That the margin never exceeds.
+    """
+    half = float(np.mean(fi - chance)) / 2
+    return min(most, half) if abs(half) > ROUNDING else 0.0
+
+
+def reach(runs: int, parts: int, alpha: float = 0.05) -> str:
+    """Return in words how large a mean must be, in its standard deviations, for a part of a claim to hold.
+
+    By a one-sided paired t-test: t_(1 - a) (runs - 1) / sqrt(runs), with a = alpha if all other parts hold, and
+    a = alpha / parts if no other does (Holm).
+    """
+    last, alone = (stats.t.isf(alpha / count, runs - 1) / np.sqrt(runs) for count in (1, parts))
+    text = f"with {runs} runs a part holds from a mean of {last:.1f} standard deviations on"
+    return text + (f", alone of {parts} from {alone:.1f}" if parts > 1 else "")
 
 
 def gains(rows: pd.DataFrame, task: str, which: str) -> np.ndarray:
@@ -109,6 +139,26 @@ def times(rows: pd.DataFrame) -> pd.DataFrame:
     scored = rows[rows["seconds"].notna() & (rows["task"] == rows["dataset"])]
     means = scored.groupby(["dataset", "method", "seed"], sort=False)["seconds"].mean().reset_index(name="value")
     return means.assign(dataset=means["dataset"].map(whole))
+
+
+def in_short(times: pd.DataFrame, column: str) -> str:
+    """Return "FI 19 s, IV 13 s" of the first data set that has published times and ours; empty where none has.
+
+    Parameters
+    ----------
+    times : DataFrame
+        dataset, method, published and ours.
+    column : {"published", "ours"}
+    """
+    both = times.dropna(subset=["published", "ours"])
+    own = both[both["dataset"] == both["dataset"].iloc[0]] if len(both) else both
+    return ", ".join(f"{method} {value:.3g} s" for method, value in zip(own["method"], own[column], strict=True))
+
+
+def largest_ratio(printed: pd.DataFrame) -> float:
+    """Return the largest published time of FI over that of another method on the same data set."""
+    table = printed.pivot(index="dataset", columns="method", values="value")
+    return float(table.drop(columns=FI).rdiv(table[FI], axis=0).max().max())
 
 
 def approximation(rows: pd.DataFrame) -> pd.DataFrame:
@@ -141,10 +191,11 @@ def variants(rows: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        dataset, variant, rank correlation, overlap, seconds, numbers (to store), share of time and share of numbers
-        (of the exact one's).
+        dataset, variant, rank correlation, overlap, accuracy (%) after the round, seconds, numbers (to store), share of
+        seconds and share of numbers (of the exact one's).
     """
-    columns = ["rank correlation", "overlap", "seconds", "numbers"]
+    columns = ["rank correlation", "overlap", "accuracy (%)", "seconds", "numbers"]
+    rows = rows.assign(**{"accuracy (%)": 100 * rows["accuracy"]})
     found = rows.groupby(["dataset", "variant"], sort=False)[columns].mean().reset_index()
     exact = found.iloc[0]
     return found.assign(**{f"share of {name}": found[name] / exact[name] for name in ("seconds", "numbers")})
@@ -185,29 +236,41 @@ def pictures(rows: pd.DataFrame) -> list[tuple[np.ndarray, str, pd.Series]]:
     return found
 
 
-def architecture(classes: int = 10, side: int = 28) -> pd.DataFrame:
-    """Return the layers of `DigitCNN` with the outputs that an image really gives, beside Table 6.
+def architecture(first: pd.DataFrame, printed: pd.DataFrame) -> pd.DataFrame:
+    """Return the layers of `DigitCNN` with the outputs that a grey image really gives, beside Table 6.
+
+    Parameters
+    ----------
+    first : DataFrame
+        What `images.first_round` returns, with the settings: the sides of an image and the classes are read there.
+    printed : DataFrame
+        The published numbers: method (the layer), value (the sides of its output, one a row) and note (what it is).
 
     Returns
     -------
     DataFrame
-        layer, activation, published output, our output, parameters.
+        dataset, layer, published, published output, our output, parameters.
     """
-    model = DigitCNN(classes, shape=(side, side, 1)).eval()
-    shapes: list[tuple[str, tuple[int, ...], int]] = []
+    shape = (int(first["height"].iloc[0]), int(first["width"].iloc[0]), 1)
+    model = DigitCNN(first["class"].nunique(), shape=shape).eval()
+    shapes: dict[str, tuple[tuple[int, ...], int]] = {}
 
-    def note(layer: nn.Module, _: object, out: torch.Tensor) -> None:
-        size = sum(parameter.numel() for parameter in layer.parameters())
-        shapes.append((type(layer).__name__, tuple(out.shape[1:]), size))
+    def keep(name: str, layer: nn.Module, out: torch.Tensor) -> None:
+        shapes[name] = (tuple(out.shape[1:]), sum(parameter.numel() for parameter in layer.parameters()))
 
-    for layer in model.children():
-        layer.register_forward_hook(note)
+    for name, layer in model.named_children():
+        layer.register_forward_hook(lambda layer, _, out, name=name: keep(name, layer, out))
     with torch.no_grad():
-        model(torch.zeros((1, side, side, 1), dtype=torch.uint8))
-    return pd.DataFrame(
-        [
-            {"layer": kind, "activation": activation, "published output": printed}
-            | {"our output": str(out[0] if len(out) == 1 else out), "parameters": size}
-            for (_, activation, printed), (kind, out, size) in zip(TABLE_6, shapes, strict=True)
-        ]
-    )
+        model(torch.zeros((1, *shape), dtype=torch.uint8))
+    layers = printed.groupby("method", sort=False)
+    notes, sizes = layers["note"].first(), layers["value"].agg(lambda sides: _sides(sides.dropna()))
+    rows = [
+        {"dataset": first["dataset"].iloc[0], "layer": name, "published": notes[name], "published output": sizes[name]}
+        | {"our output": _sides(out), "parameters": size}
+        for name, (out, size) in shapes.items()
+    ]
+    return pd.DataFrame(rows)
+
+
+def _sides(sides: Iterable[float]) -> str:
+    return " x ".join(f"{side:.0f}" for side in sides)

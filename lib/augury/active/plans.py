@@ -9,7 +9,7 @@ from augury.active import images, tables
 from augury.active.approximations import approximations
 from augury.active.rounds import CANDIDATES
 from augury.active.scores import METHODS, SHAPLEY
-from augury.active.settings import SIZES, source
+from augury.active.settings import SIZES, coloured, source
 from augury.data import registry
 from augury.plan import Plan, require
 from augury.tabular import PREPARATIONS
@@ -37,7 +37,8 @@ def check_images(params: Mapping[str, Any]) -> None:
         If one is out of range; the message names it, its value and its range.
     """
     tasks = params["datasets"]
-    known = [name for name in registry.names() if registry.entry(name).kind == "images"]
+    # no network here takes the two channels of small NORB
+    known = [n for n in registry.names() if registry.entry(n).kind == "images" and n != "small-norb"]
     digits = [f"{name}-{variant}" for name in ("mnist", "digits") for variant in ("unbalanced", "redundant")]
     _check(params, (*known, *digits), (*SIZES, "test_points"))
     rules = {
@@ -50,8 +51,11 @@ def check_images(params: Mapping[str, Any]) -> None:
     }
     ranks = params["ranks"]
     rules["ranks"] = (bool(ranks) and list(ranks) == sorted(set(ranks)) and ranks[0] >= 1, "ascending numbers from 1")
-    rules |= {name: (params[name] >= 1, "at least 1") for name in ("epochs", "batch_size", "shown")}
+    rules |= {name: (params[name] >= 1, "at least 1") for name in ("epochs", "batch_size")}
     require(params, rules)
+    candidates = params["pool"][list(tasks).index(params["pictured"])]
+    rule = f"from 1 to the {candidates} candidates of {params['pictured']}"
+    require(params, {"shown": (1 <= params["shown"] <= candidates, rule)})
 
 
 def _check(params: Mapping[str, Any], known: Sequence[str], each: Sequence[str]) -> None:
@@ -106,7 +110,7 @@ def _images(params: Mapping[str, Any], task: str) -> dict[str, Any]:
     found = {"dataset": source(task), "task": task} | {
         name: params[name] for name in ("epochs", "batch_size", "lr", "weight_decay", "dropout")
     }
-    return found | ({"mixer": list(params["mixer"])} if task == "cifar-10" else {})
+    return found | ({"mixer": list(params["mixer"])} if coloured(task) else {})
 
 
 def pictorial(params: Mapping[str, Any]) -> Plan:

@@ -8,12 +8,13 @@ from typing import Any
 import pandas as pd
 
 from augury.active.pictures import VARIANTS
+from augury.active.scores import IV, SHAPLEY
 from augury.data import registry
 from augury.tabular import SOURCES
 
 SIZES = ("rounds", "initial", "pool", "acquisition")  # a number a task
 ATTRIBUTES = ("classes", "rounds", "initial pool", "unlabelled pool", "acquisition")
-RUNS = 3  # of the paper
+COLOURED = ("cifar-10", "cifar-100", "svhn")  # images with three channels, whole or in part
 
 
 def source(task: str) -> str:
@@ -25,6 +26,18 @@ def source(task: str) -> str:
 def whole(task: str) -> str:
     """Return the name that a task has among published numbers, where a part of a data set stands for all of it."""
     return (registry.entry(task).part_of if task in registry.names() else "") or task
+
+
+def coloured(task: str) -> bool:
+    """Return whether the images of a task have colours, so that a ConvMixer takes them."""
+    return whole(source(task)) in COLOURED
+
+
+def remark(task: str, method: str) -> str:
+    """Return what a comparison with a method on a task must mention; empty where there is nothing."""
+    if source(task) == task or method not in (IV, SHAPLEY):
+        return ""
+    return f"{method} validates on points with the training pool's class shares, which are not the test set's"
 
 
 def compared(params: Mapping[str, Any], printed: pd.DataFrame) -> pd.DataFrame:
@@ -56,8 +69,16 @@ def compared(params: Mapping[str, Any], printed: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows).astype({"published": "Int64"})
 
 
-def table_deviations(params: Mapping[str, Any], printed: pd.DataFrame) -> list[str]:
-    """Return what the notebook on tables does differently from the paper, or where that leaves a choice: `compared`."""
+def table_deviations(params: Mapping[str, Any], printed: pd.DataFrame, runs: int) -> list[str]:
+    """Return what the notebook on tables does differently from the paper, or where that leaves a choice.
+
+    Parameters
+    ----------
+    params, printed
+        See `compared`.
+    runs : int
+        That the paper averages over.
+    """
     found = []
     if embedded := [task for task in params["datasets"] if task not in set(printed["dataset"])]:
         found.append(f"{' and '.join(embedded)} stand in for the paper's data")
@@ -68,7 +89,7 @@ def table_deviations(params: Mapping[str, Any], printed: pd.DataFrame) -> list[s
     decays = ", ".join(f"{d} {decay:g}" for d, decay in zip(params["datasets"], params["weight_decay"], strict=True))
     return [
         *found,
-        *_cuts(params, printed),
+        *_cuts(params, printed, runs),
         *_choices(params),
         "logistic regression is fitted to its exact optimum; its weight decay is not given here, so it is that of "
         f"Table 3 for the data sets in it ({decays})",
@@ -76,8 +97,14 @@ def table_deviations(params: Mapping[str, Any], printed: pd.DataFrame) -> list[s
     ]
 
 
-def image_deviations(params: Mapping[str, Any], printed: pd.DataFrame) -> list[str]:
-    """Return what the notebook on images does differently from the paper, or where that leaves a choice: `compared`."""
+def image_deviations(params: Mapping[str, Any], printed: pd.DataFrame, runs: int) -> list[str]:
+    """Return what the notebook on images does differently from the paper, or where that leaves a choice.
+
+    Parameters
+    ----------
+    params, printed, runs
+        See `table_deviations`.
+    """
     tasks = params["datasets"]
     names = [source(task) for task in tasks]
     found = ["scikit-learn's digits, 8 x 8 pixels, stand in for MNIST"] if "digits" in names else []
@@ -85,16 +112,21 @@ def image_deviations(params: Mapping[str, Any], printed: pd.DataFrame) -> list[s
         found.append("EMNIST letters: 26 classes, where the paper prints 37")
     if "emnist-letters-10k" in names:
         found.append("EMNIST letters: 10,000 of the images, a fifth of them held out as the test set")
-    if "cifar-10" in names:
+    if mixed := [task for task in tasks if coloured(task)]:
         dim, depth, kernel, patch = params["mixer"]
         found.append(
-            f"CIFAR-10: a ConvMixer of width {dim}, depth {depth}, kernel {kernel} and patch {patch}, dropout before "
-            "its last layer for BALD; the paper names the architecture without its sizes"
+            f"{' and '.join(mixed)}: a ConvMixer of width {dim}, depth {depth}, kernel {kernel} and patch {patch}, "
+            "dropout before its last layer for BALD; the paper names the architecture without its sizes"
         )
     if names != list(tasks):
         found.append(
             "unbalanced and redundant digits have MNIST's rounds and pools; the first are tested on the data set's own "
             "test set, the second on 1 and 7 alone, where a prediction of neither is wrong"
+        )
+        found.append(
+            "the validation points of IV and Shapley are drawn from the training pool: digits 0 to 4 are an eleventh "
+            "of the unbalanced one and half of its test set, neither is about four fifths of the redundant one and "
+            "absent from its test set"
         )
     if params["shapley"]:
         found.append(
@@ -104,7 +136,7 @@ def image_deviations(params: Mapping[str, Any], printed: pd.DataFrame) -> list[s
     chosen = ("epochs", "batch_size", "lr", "weight_decay", "dropout")
     return [
         *found,
-        *_cuts(params, printed),
+        *_cuts(params, printed, runs),
         *_choices(params),
         "not in the text and chosen here: Adam (epsilon 1e-7) with "
         + ", ".join(f"{name} {params[name]:g}" for name in chosen),
@@ -115,8 +147,8 @@ def image_deviations(params: Mapping[str, Any], printed: pd.DataFrame) -> list[s
     ]
 
 
-def _cuts(params: Mapping[str, Any], printed: pd.DataFrame) -> list[str]:
-    found = [f"{params['seeds']} runs instead of {RUNS}"] if params["seeds"] < RUNS else []
+def _cuts(params: Mapping[str, Any], printed: pd.DataFrame, runs: int) -> list[str]:
+    found = [f"{params['seeds']} runs instead of {runs}"] if params["seeds"] < runs else []
     table = compared(params, printed).dropna()
     for task, own in table[table["attribute"] != "classes"].groupby("task", sort=False):
         if (own["published"] != own["ours"]).any():
