@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from augury import device
 from augury.acquisition.uncertainty import dropout_log_probabilities
 from augury.active.pictures import Task, load_task
 from augury.active.rounds import Row, Sizes, Start, active_learning, drawn, start, top
@@ -83,7 +84,7 @@ class Learner:
         fit(
             model, self.task.x[labelled], self.task.y[labelled], epochs=how.epochs, batch_size=how.batch_size,
             lr=how.lr, weight_decay=how.weight_decay, optimiser="keras-adam",
-            generator=torch_generator(self.seed, "active", "batches", round),
+            generator=torch_generator(self.seed, "active", "batches", round), device=device.pick(),
         )  # fmt: skip
         return Trained(self, model, len(labelled))
 
@@ -103,7 +104,7 @@ class Trained:
         """
         head = self.model.head
         assert isinstance(head, nn.Linear)
-        theta = torch.cat([head.weight, head.bias[:, None]], dim=1).detach().double().numpy()
+        theta = torch.cat([head.weight, head.bias[:, None]], dim=1).detach().cpu().double().numpy()
         return Softmax(theta, 1 / (self.learner.training.weight_decay * self.n))
 
     def features(self, points: np.ndarray) -> np.ndarray:
@@ -118,7 +119,8 @@ class Trained:
 
     def accuracy(self) -> float:
         """Return the share of the test images that are classified rightly."""
-        return evaluate(self.model, self.learner.task.x_test, self.learner.task.y_test)["validation_accuracy"]
+        task = self.learner.task
+        return evaluate(self.model, task.x_test, task.y_test, device=device.pick())["validation_accuracy"]
 
 
 def experiment(
