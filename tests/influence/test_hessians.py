@@ -159,3 +159,14 @@ def test_the_last_layer_is_found_and_its_inputs():
     assert prefix == "2." and head is net[2]
     assert torch.equal(features(net, head, x), net[:2](x))
     assert Functional(net, prefix).names == ["2.weight", "2.bias"]
+
+
+@pytest.mark.parametrize("n", [1025, 2049])
+def test_inputs_of_the_last_layer_are_found_whatever_the_number_of_points(n):
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Linear(20, 64), nn.Tanh(), nn.Linear(64, 10)).double().eval()
+    x = torch.randn(n, 20, dtype=torch.float64)
+    close(features(net, net[2], x), net[:2](x), 1e-12)
+    for end in (nn.Hardtanh(), nn.Linear(10, 2).double()):  # cuts a few logits; is a last layer, but not the one given
+        with pytest.raises(ModelError, match="gives the logits"):
+            features(nn.Sequential(net, end), net[2], x)

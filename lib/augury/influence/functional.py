@@ -154,6 +154,7 @@ def features(net: nn.Module, head: nn.Linear, x: Tensor) -> Tensor:
         logits = torch.cat([net(part) for part in x.split(LONGEST)])
     handle.remove()
     found = torch.cat(seen)
-    if len(found) != len(logits) or not torch.equal(head(found), logits):
+    again = head(found)  # equal up to rounding, which depends on how many points are multiplied at once
+    if again.shape != logits.shape or bool((again - logits).abs().max() > 1e-9 * logits.abs().max()):
         raise ModelError("parameters='last' needs a network whose last nn.Linear gives the logits themselves")
     return found
