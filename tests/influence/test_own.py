@@ -90,6 +90,23 @@ def test_the_corrected_value_is_the_newton_step_without_the_point():
         assert scores.corrected[i] / 40 == pytest.approx(gradient @ np.linalg.solve(hessian, gradient), rel=1e-8)
 
 
+@pytest.mark.parametrize("classes", [2, 3])
+def test_times_the_weight_it_is_the_change_when_the_point_is_left_out(classes):
+    draw = np.random.default_rng(8)
+    X = draw.normal(size=(200, 3))
+    y = (X @ draw.normal(size=(3, classes)) + draw.gumbel(size=(200, classes))).argmax(1)
+    weight = np.where(np.arange(200) % 5 == 0, 4.0, 1.0)
+    fit = fit_logistic if classes == 2 else fit_softmax
+    model = fit(X, y, 1.0, sample_weight=weight)
+    scores = ClassifierInfluence(model, X, y, sample_weight=weight).own()
+    for i in range(0, 40, 3):
+        rest = np.arange(200) != i
+        refit = fit(X[rest], y[rest], 1.0, sample_weight=weight[rest], start=model.theta)
+        change = (refit.losses(X[i : i + 1], y[i : i + 1]) - model.losses(X[i : i + 1], y[i : i + 1]))[0]
+        assert weight[i] * scores.corrected[i] / 200 == pytest.approx(change, rel=0.15)
+        assert weight[i] * scores.influence[i] / 200 == pytest.approx(change, rel=0.3)
+
+
 def test_dead_features_leave_the_scores_unchanged():
     draw = np.random.default_rng(3)
     X = draw.normal(size=(50, 3))

@@ -17,7 +17,9 @@ from augury.models.softmax import Softmax, shift_projector
 
 @dataclass(frozen=True)
 class SelfInfluence:
-    """Influence of each training point on its own loss; divided by n, its change in nats when the point is left out.
+    """Influence of each training point on its own loss, as if it had weight 1.
+
+    Times the point's weight and divided by n, it is the change of that loss in nats when the point is left out.
 
     Attributes
     ----------
