@@ -7,9 +7,9 @@ from augury.invariance import plans
 from augury.invariance.cost import cost
 
 PARAMS = {
-    "shapes": [[5, 3], [2, 3]], "n": 30, "stretches": [1.0, 3.0], "datasets": ["breast-cancer"], "rows": 60,
+    "shapes": [[5, 3], [2, 3]], "n": 40, "stretches": [1.0, 3.0], "datasets": ["breast-cancer"], "rows": 100,
     "validation": 30, "C": 1.0, "factors": [1.0, 3.0], "top": 0.1, "replicates": 3, "refits": 2, "step": 0.01,
-    "labelled": 30, "sizes": [50, 100], "seed": 0,
+    "labelled": 100, "sizes": [50, 100], "seed": 0,
 }  # fmt: skip
 
 

@@ -12,7 +12,7 @@ from augury.errors import ParameterError
 from augury.influence.network import NetworkInfluence
 from augury.invariance import analysis, counterexample, plans
 
-PARAMS = {"n": 60, "outliers": 4, "budgets": [2, 8], "replicates": 4, "seed": 0}
+PARAMS = {"n": 100, "outliers": 4, "budgets": [2, 8], "replicates": 4, "seed": 0}
 
 
 class OneSlope(nn.Module):
@@ -91,10 +91,10 @@ def test_cells_give_tidy_rows_that_json_can_hold():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"n": 10}, "n = 10 must be at least 20"),
-        ({"outliers": 20}, "outliers = 20 must be"),
+        ({"n": 99}, "n = 99 must be at least 100"),
+        ({"outliers": 26}, "outliers = 26 must be"),
         ({"budgets": [5, 2]}, "budgets"),
-        ({"budgets": [40]}, "budgets"),
+        ({"budgets": [21]}, "budgets"),
         ({"replicates": 1}, "replicates = 1 must be at least 2"),
     ],
 )

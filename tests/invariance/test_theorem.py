@@ -20,7 +20,7 @@ PARAMS = {
     "n": 40,
     "stretches": [1.0, 10.0],
     "datasets": ["two-gaussians"],
-    "rows": 80,
+    "rows": 100,
     "validation": 40,
     "C": 1.0,
     "factors": [1.0, 10.0],
@@ -28,7 +28,7 @@ PARAMS = {
     "replicates": 3,
     "refits": 3,
     "step": 0.01,
-    "labelled": 40,
+    "labelled": 100,
     "sizes": [50, 100],
     "seed": 0,
 }
@@ -148,6 +148,16 @@ def test_tables_are_standardised_and_drawn_reproducibly():
     np.testing.assert_allclose(np.exp(log_probabilities(one.fit(1.0), one.X)).sum(1), 1)
     with pytest.raises(ParameterError, match="data set 'iris' is not among"):
         table_problem("iris", 100, 50, 0)
+    with pytest.raises(ParameterError, match="9 rows of digits lack one of its 10 classes"):
+        table_problem("digits", 9, 50, 0)
+
+
+def test_synthetic_problems_have_every_class():
+    for replicate in range(40):  # of 20 points in five classes, one draw in nine lacks one
+        problem = gaussian_problem(5, 3, 20, 0, replicate)
+        assert set(problem.y) == set(range(5)) and problem.X.shape == (20, 3)
+    with pytest.raises(ParameterError, match="4 points of 5 classes"):
+        gaussian_problem(5, 3, 4, 0, 0)
 
 
 def test_cells_give_tidy_rows_that_json_can_hold():
@@ -177,6 +187,9 @@ def test_cells_give_tidy_rows_that_json_can_hold():
         ({"C": 0.0}, "C = 0.0 must be positive"),
         ({"top": 1.0}, "top"),
         ({"replicates": 2}, "replicates = 2 must be at least 3"),
+        ({"labelled": 99}, "labelled = 99 must be at least 100"),
+        ({"datasets": ["digits"], "rows": 199}, "rows = 199 must be at least 200"),
+        ({"n": 39}, "n = 39 must be at least 20 and 8 times the 5 classes"),
     ],
 )
 def test_parameters_out_of_range_are_refused(change, message):

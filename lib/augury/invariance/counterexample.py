@@ -139,20 +139,22 @@ def trimming(case: str, n: int, outliers: int, budget: int, replicates: int, see
     -------
     list of dict
         replicate, method, class_1 (share of class 1 among the trimmed), outliers_trimmed (share of the trimmed that
-        are outliers), loss and accuracy on the test points after trimming, loss_before, accuracy_before, and
-        sign_by_class: the larger share of points whose IV is negative in one class times side of zero, or positive.
+        are outliers), loss and accuracy on the test points after trimming, and sign_by_class: the larger share of
+        points whose IV is negative in one class times side of zero, or positive.
 
     Raises
     ------
     ParameterError
         If the case is unknown or too few points are left.
+    ModelError
+        If no point of a class is left, with an intercept.
     """
     centre, intercept = _case(case, n, outliers, budget)
     rows = []
     for replicate in range(replicates):
         sample = draw_sample(centre, n, outliers, seed, replicate)
         test = sample.x_test[:, None], sample.y_test
-        before, found = fitted(sample.x, sample.y, intercept), scores(sample, intercept)
+        found = scores(sample, intercept)
         follows = (found["IV"] < 0) == ((sample.y == 1) == (sample.x > 0))
         for method in METHODS:
             gone = trimmed(found[method], method, budget)
@@ -165,8 +167,6 @@ def trimming(case: str, n: int, outliers: int, budget: int, replicates: int, see
                     "outliers_trimmed": float(sample.outlier[gone].mean()),
                     "loss": float(after.losses(*test).mean()),
                     "accuracy": after.accuracy(*test),
-                    "loss_before": float(before.losses(*test).mean()),
-                    "accuracy_before": before.accuracy(*test),
                     "sign_by_class": float(max(follows.mean(), 1 - follows.mean())),
                 }
             )

@@ -21,14 +21,14 @@ def check_counterexample(params: Mapping[str, Any]) -> None:
     """
     n, outliers = params["n"], params["outliers"]
     rules = {
-        "n": (n >= 20, "at least 20"),
+        "n": (n >= 100, "at least 100"),  # so that no class is trimmed away but once in 10^9 draws
         "outliers": (0 < 4 * outliers <= n, "at least 1 and at most n / 4"),
         "budgets": (
             bool(params["budgets"])
             and list(params["budgets"]) == sorted(set(params["budgets"]))
             and params["budgets"][0] > 0
-            and params["budgets"][-1] <= n / 2,
-            "ascending whole numbers from 1 to n / 2",
+            and params["budgets"][-1] <= n / 5,
+            "ascending whole numbers from 1 to n / 5",
         ),
         "replicates": (params["replicates"] >= 2, "at least 2"),
     }
@@ -70,6 +70,7 @@ def check_measure(params: Mapping[str, Any]) -> None:
         If one is out of range; the message names it, its value and its range.
     """
     datasets, shapes = params["datasets"], params["shapes"]
+    least = 200 if "digits" in datasets else 100  # so that no class is absent but once in 10^8 draws
     rules = {
         "shapes": (
             bool(shapes)
@@ -97,8 +98,12 @@ def check_measure(params: Mapping[str, Any]) -> None:
             len(values) >= 2 and list(values) == sorted(set(values)) and values[0] >= 1,
             "two or more ascending numbers from 1",
         )
-    for name, least in {"n": 20, "rows": 50, "validation": 20, "replicates": 3, "refits": 2, "labelled": 30}.items():
-        rules[name] = (params[name] >= least, f"at least {least}")
+    for name, smallest in {"validation": 20, "replicates": 3, "refits": 2}.items():
+        rules[name] = (params[name] >= smallest, f"at least {smallest}")
+    for name in ("rows", "labelled"):
+        rules[name] = (params[name] >= least, f"at least {least} (100, with digits 200: every class must be drawn)")
+    most = max((shape[0] for shape in shapes), default=0)
+    rules["n"] = (params["n"] >= max(20, 8 * most), f"at least 20 and 8 times the {most} classes of `shapes`")
     require(params, rules)
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from scipy.stats import spearmanr
 
+from augury.acquisition.uncertainty import entropy
 from augury.influence.classifier import ClassifierInfluence
 from augury.influence.measure import directions, influence_measure, middle_mean
 from augury.invariance.tables import Problem, log_probabilities, table_problem
@@ -96,7 +97,7 @@ def activity(dataset: str, labelled: int, pool: int, C: float, seed: int) -> lis
         "middle": middle_mean(pairs),
         "mean": pairs.mean(1),
         "median": np.median(pairs, axis=1),
-        "entropy": -(np.exp(log_p) * log_p).sum(1),
+        "entropy": entropy(log_p),
         "right": predicted == problem.y_val,
     }
     lists = {name: values.tolist() for name, values in columns.items()}

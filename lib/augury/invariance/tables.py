@@ -39,12 +39,23 @@ def log_probabilities(model: Logistic | Softmax, X: np.ndarray) -> np.ndarray:
 
 
 def gaussian_problem(classes: int, features: int, n: int, seed: int, replicate: int) -> Problem:
-    """Return n training and n validation points of independent normal features, with labels drawn from a softmax."""
+    """Return n training and n validation points of independent normal features, with labels drawn from a softmax.
+
+    They are drawn anew where the training points lack a class.
+
+    Raises
+    ------
+    ParameterError
+        If a hundred draws lack one.
+    """
     generator = rng(seed, "invariance", classes, features, replicate)
-    X = generator.standard_normal((2 * n, features))
-    weights = generator.standard_normal((classes, features)) * 1.5 / np.sqrt(features)
-    y = (X @ weights.T + generator.gumbel(size=(2 * n, classes))).argmax(1)
-    return Problem(X[:n], y[:n], X[n:], y[n:], classes)
+    for _ in range(100):
+        X = generator.standard_normal((2 * n, features))
+        weights = generator.standard_normal((classes, features)) * 1.5 / np.sqrt(features)
+        y = (X @ weights.T + generator.gumbel(size=(2 * n, classes))).argmax(1)
+        if len(np.unique(y[:n])) == classes:
+            return Problem(X[:n], y[:n], X[n:], y[n:], classes)
+    raise ParameterError(f"{n} points of {classes} classes hardly ever have all of them; take more points")
 
 
 def table_problem(dataset: str, rows: int, validation: int, seed: int) -> Problem:
@@ -60,7 +71,7 @@ def table_problem(dataset: str, rows: int, validation: int, seed: int) -> Proble
     Raises
     ------
     ParameterError
-        If there is no such data set here.
+        If there is no such data set here, or the training rows lack one of its classes.
     MissingDataError, DataError
         If it cannot be loaded.
     """
@@ -79,7 +90,10 @@ def table_problem(dataset: str, rows: int, validation: int, seed: int) -> Proble
         flat = np.asarray(x, np.float64).reshape(len(y), -1)
         drawn.append((flat[chosen], np.asarray(y, np.int64)[chosen]))
     (X, y), (X_val, y_val) = drawn
+    classes = int(np.max(parts[0][1])) + 1
+    if len(np.unique(y)) < classes:
+        raise ParameterError(f"{len(y)} rows of {dataset} lack one of its {classes} classes; draw more")
     varies = X.std(0) > 1e-9
     centre, spread = X[:, varies].mean(0), X[:, varies].std(0)
     X, X_val = ((part[:, varies] - centre) / spread for part in (X, X_val))
-    return Problem(X, y, X_val, y_val, int(y.max()) + 1)
+    return Problem(X, y, X_val, y_val, classes)
