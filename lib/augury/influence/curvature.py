@@ -11,8 +11,8 @@ from augury.errors import ModelError
 def inverse(hessian: np.ndarray, remedy: str) -> np.ndarray:
     """Return the inverse of a symmetric positive definite matrix of shape (q, q), from one Cholesky factorisation.
 
-    Explicit, because the closed forms need blocks of it: q K n vectors e_c (x) z_i, each with one block that is not
-    zero, cost K times less so than by solving.
+    Explicit, because the closed forms need blocks of it: K n vectors e_c (x) z_i of length q, each with one block that
+    is not zero, cost K times less so than by solving. Beside the argument no other q x q matrix is held.
 
     Parameters
     ----------
@@ -29,14 +29,19 @@ def inverse(hessian: np.ndarray, remedy: str) -> np.ndarray:
     if not (np.isfinite(hessian).all() and (diagonal > 0).all()):
         raise ModelError(f"the Hessian is singular: a parameter has no curvature; {remedy}")
     unit = 1 / np.sqrt(diagonal)  # to unit diagonal: conditioning then does not depend on the features' units
-    scaled = hessian * unit[:, None] * unit
-    factor, info = lapack.dpotrf(scaled, lower=1)
-    rcond = 0.0 if info else lapack.dpocon(factor, np.abs(scaled).sum(0).max(), uplo="L")[0]
+    scaled = (hessian * unit[:, None]).T  # symmetric up to rounding; columns in a row, as LAPACK takes them
+    scaled *= unit[:, None]
+    norm = lapack.dlange("1", scaled)
+    factor, info = lapack.dpotrf(scaled, lower=1, overwrite_a=1)
+    rcond = 0.0 if info else lapack.dpocon(factor, norm, uplo="L")[0]
     if rcond < len(hessian) * np.finfo(float).eps:
         raise ModelError(f"the Hessian is singular or not positive definite (1/condition {rcond:.0e}); {remedy}")
-    found, _ = lapack.dpotri(factor, lower=1)
-    found = np.tril(found) + np.tril(found, -1).T
-    return np.asarray(found * unit[:, None] * unit)
+    found, _ = lapack.dpotri(factor, lower=1, overwrite_c=1)
+    for i in range(1, len(found)):  # the other half
+        found[:i, i] = found[i, :i]
+    found *= unit[:, None]
+    found *= unit
+    return np.asarray(found)
 
 
 def damped_root(hessian: np.ndarray, damping: float) -> np.ndarray:

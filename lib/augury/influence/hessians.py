@@ -10,15 +10,16 @@ from collections.abc import Callable
 from typing import Protocol
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.func import grad, jvp, vjp, vmap
 
 from augury.errors import ModelError
 from augury.influence.curvature import inverse
 from augury.influence.functional import Objective, losses
 
-LARGEST = 20_000  # parameters; beyond, the matrix itself takes more than 3 GB
+LARGEST = 20_000  # parameters; beyond, H, its inverse and what they are made of take more than 8 GB
 WIDTH = 32  # vectors at a time
+ROWS = 1024  # of the identity at a time
 REMEDY = "train to a minimum, set the l2 of the training, or add damping"
 
 
@@ -88,8 +89,13 @@ class Dense:
             raise ModelError(
                 f"an exact H of {q} parameters is too large; use parameters='last', or curvature='kfac' or 'cg'"
             )
-        found = products(objective, torch.eye(q).to(self.theta))
-        self.matrix = (found + found.mT) / (2 * len(objective.x)) + torch.diag(objective.ridge)
+        found = self.theta.new_empty(q, q)
+        for rows in torch.arange(q, device=self.theta.device).split(ROWS):
+            found[rows] = products(objective, nn.functional.one_hot(rows, q).to(self.theta))
+        self.matrix = found + found.mT
+        del found
+        self.matrix /= 2 * len(objective.x)
+        self.matrix.diagonal().add_(objective.ridge)
         self._inverse = torch.from_numpy(inverse(self.matrix.double().cpu().numpy(), REMEDY)).to(self.theta)
 
     def solve(self, V: Tensor) -> Tensor:
