@@ -44,6 +44,10 @@ def test_scores_are_asked_for_once_for_the_share_of_the_points(m, percent, seed)
     assert found.shape == (m,) and found.min() >= 1 and found.max() <= size
 
 
+def test_however_small_the_share_one_point_is_scored():
+    assert (forest_ranks(lambda at: at, np.zeros((5, 2)), 1e-12, 0, trees=1) == 1).all()
+
+
 def test_every_point_is_as_likely_to_be_scored():
     X, _ = pool(10)
     counts = np.zeros(10)
@@ -109,6 +113,7 @@ def test_the_seed_and_the_path_decide():
         (np.zeros((4, 2)), {"share": 1.5}, "share 1.5"),
         (np.zeros((4, 2)), {"share": math.nan}, "share nan"),
         (np.zeros((4, 2)), {"trees": 0}, "trees 0"),
+        (np.zeros((4, 2)), {"trees": 1.5}, "trees 1.5 must be a whole number"),
     ],
 )
 def test_bad_requests_are_refused(X, settings, message):

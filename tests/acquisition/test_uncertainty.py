@@ -187,6 +187,11 @@ def test_the_generator_alone_decides_the_masks():
     assert (first != second).any() and (first[0] != first[1]).any()
 
 
+def test_a_model_on_the_cpu_leaves_other_devices_generators(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "manual_seed_all", lambda seed: pytest.fail("another device was seeded"))
+    dropout_log_probabilities(network(0.5), points(), 1, torch_generator(0))
+
+
 def test_modes_come_back_after_a_failure():
     model = network(0.5)
     with pytest.raises(RuntimeError):
@@ -202,6 +207,10 @@ def test_bad_requests_are_refused():
         dropout_log_probabilities(network(0.5), x, 1, torch_generator(0), batch_size=0)
     with pytest.raises(ModelError, match="no dropout layer"):
         dropout_log_probabilities(nn.Linear(3, 2), x, 2, torch_generator(0))
+    with pytest.raises(ModelError, match="has no parameters"):
+        dropout_log_probabilities(nn.Dropout(0.5), x, 2, torch_generator(0))
+    with pytest.raises(ModelError, match="not finite; remove or impute"):
+        masked_log_probabilities(model, np.full((2, 3), np.nan), 0.5, 2, rng(0))
     for rate, passes in ((1.0, 2), (-0.1, 2), (0.5, 0)):
         with pytest.raises(ParameterError, match=r"in \[0, 1\)"):
             masked_log_probabilities(model, np.zeros((2, 3)), rate, passes, rng(0))

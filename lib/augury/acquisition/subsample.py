@@ -35,7 +35,7 @@ def forest_ranks(
     features : ndarray of shape (m, d)
         What the forest sees of the points.
     share : float
-        Of the points to score, in (0, 1]; 1 gives the exact ranks without a forest.
+        Of the points to score, in (0, 1], one at least; 1 gives the exact ranks without a forest.
     seed : int
     *path : str or int
         Names the stream under `seed`, as for `augury.seeding.rng`.
@@ -59,8 +59,8 @@ def forest_ranks(
         raise ParameterError(f"the pool's features must be of shape (points, features), not empty: {features.shape}")
     if not 0 < share <= 1:
         raise ParameterError(f"share {share} of the points to score must be in (0, 1]")
-    if trees < 1:
-        raise ParameterError(f"trees {trees} must be at least 1")
+    if not isinstance(trees, (int, np.integer)) or trees < 1:
+        raise ParameterError(f"trees {trees} must be a whole number of at least 1")
     m = len(features)
     if share == 1:
         return _ranks(score, np.arange(m))
@@ -68,7 +68,7 @@ def forest_ranks(
         raise ParameterError("the pool has features that are not finite; remove or impute them")
     from sklearn.ensemble import RandomForestRegressor
 
-    size = math.ceil(share * m - 1e-9)  # so that rounding in the product adds no point
+    size = max(1, math.ceil(share * m - 1e-9))  # so that rounding in the product adds no point
     drawn = np.sort(rng(seed, *path, "subsample").choice(m, size, replace=False))
     state = int(rng(seed, *path, "forest").integers(2**32))
     forest = RandomForestRegressor(trees, random_state=state).fit(features[drawn], _ranks(score, drawn))

@@ -99,14 +99,16 @@ def dropout_log_probabilities(
     ParameterError
         If `passes` or `batch_size` is below 1.
     ModelError
-        If the model has no dropout layer.
+        If the model has no dropout layer or no parameters.
     """
     if passes < 1 or batch_size < 1:
         raise ParameterError(f"passes {passes} and batch_size {batch_size} must be at least 1")
     layers = [layer for layer in model.modules() if isinstance(layer, _DropoutNd)]
     if not layers:
         raise ModelError(f"{type(model).__name__} has no dropout layer to draw masks from: add one, or use entropy")
-    device = next(model.parameters()).device
+    device = next((part.device for part in model.parameters()), None)
+    if device is None:
+        raise ModelError(f"{type(model).__name__} has no parameters and so no masks that would stand for draws of them")
     modes = {module: module.training for module in model.modules()}
     seed = int(torch.randint(2**62, (), generator=generator, device=generator.device))
     try:
@@ -114,7 +116,8 @@ def dropout_log_probabilities(
         for layer in layers:
             layer.train()
         with torch.random.fork_rng([device] if device.type == "cuda" else []):  # dropout reads the global generator
-            torch.manual_seed(seed)
+            # of a model on the CPU that generator alone: manual_seed would reach every device's
+            torch.default_generator.manual_seed(seed) if device.type == "cpu" else torch.manual_seed(seed)
             found = [
                 torch.cat([model(part.to(device)).double().log_softmax(-1).cpu() for part in x.split(batch_size)])
                 for _ in range(passes)
@@ -154,7 +157,7 @@ def masked_log_probabilities(
     ParameterError
         If `rate` or `passes` is out of range.
     ModelError
-        If X does not fit the model.
+        If X does not fit the model or is not finite.
     """
     if not 0 <= rate < 1 or passes < 1:
         raise ParameterError(f"rate {rate} must be in [0, 1) and passes {passes} at least 1")
@@ -164,6 +167,8 @@ def masked_log_probabilities(
     X = np.asarray(X, np.float64)
     if X.ndim != 2 or X.shape[1] != p:
         raise ModelError(f"the model was fitted on {p} features and cannot predict X of shape {X.shape}")
+    if not np.isfinite(X).all():
+        raise ModelError("the points have features that are not finite; remove or impute them")
     masks = (generator.random((passes, 1, p)) >= rate) / (1 - rate)
     weights = (masks * theta[:, :-1]).reshape(passes * classes, p)
     logits = (X @ weights.T).reshape(len(X), passes, classes) + theta[:, -1]
