@@ -6,7 +6,7 @@ import torch
 from scipy.stats import ortho_group, spearmanr, trim_mean
 from torch.func import grad, hessian, jacrev
 
-from augury.errors import ModelError
+from augury.errors import ModelError, ParameterError
 from augury.influence import closed_forms
 from augury.influence.classifier import ClassifierInfluence
 from augury.influence.measure import influence_measure
@@ -210,6 +210,25 @@ def test_points_beyond_doubt_take_the_limits(kind):
     assert not np.isnan(scores.pairs(X, y)).any() and not np.isnan(scores.active(X)).any()
 
 
+@pytest.mark.parametrize("kind", ["binary", "multinomial"])
+def test_a_point_of_weight_zero_moves_nothing_however_wrong_it_is(kind):
+    X, y, theta = saturated(1000.0)
+    model = Logistic(theta, 1.0) if kind == "binary" else Softmax(np.stack([-theta, theta]) / 2, 0.5)
+    weight = np.r_[np.ones(6), 0.0, 0.0]
+    found = ClassifierInfluence(model, X, y, sample_weight=weight).pairs(1e6 * X, 1 - y)
+    assert not np.isnan(found).any() and (found[:, 6:] == 0).all()
+
+
+def test_points_without_metric_are_infinite_unless_the_loss_stays(monkeypatch):
+    X, y = np.zeros((6, 2)), np.array([0, 1, 0, 1, 0, 1])  # weights 0: the logit does not follow the point
+    scores = ClassifierInfluence(Logistic(np.array([0.0, 0.0, 0.3]), 1.0), X, y)
+    X_new = np.array([[1.0, 2.0], [0.0, 0.0]])  # the second's gradient has no part in the weights
+    expected = scores.pairs(X_new, [0, 1])
+    assert (expected[0] == np.inf).all() and (expected[1] == 0).all()
+    monkeypatch.setattr(closed_forms, "BUDGET", 1)
+    np.testing.assert_array_equal(scores.pairs(X_new, [0, 1]), expected)
+
+
 def test_the_limits_are_approached():
     values = []
     for scale in (10.0, 30.0, 100.0, 200.0):
@@ -277,8 +296,19 @@ def test_bad_input_is_refused():
     scores = ClassifierInfluence(model, X, y)
     with pytest.raises(ModelError, match="fitted Logistic or Softmax, not NoneType"):
         ClassifierInfluence(None, X, y)
-    with pytest.raises(ModelError, match="fitted Logistic or Softmax"):
+    with pytest.raises(ModelError, match="parameters are not finite; fit it again"):
         ClassifierInfluence(Softmax(np.full((3, 4), np.nan), C), X, y)
+    for bad in (0.0, -1.0, np.nan):
+        with pytest.raises(ModelError, match="strength, is .*; it must be positive"):
+            ClassifierInfluence(Softmax(model.theta, bad), X, y)
+    with pytest.raises(ModelError, match="damping is inf; it must be finite"):
+        ClassifierInfluence(model, X, y, damping=np.inf)
+    for rtol in (-1e-9, 1.0, np.nan):
+        with pytest.raises(ParameterError, match=r"rtol is in \[0, 1\)"):
+            ClassifierInfluence(model, X, y, rtol=rtol)
+    for points in (0, -1, len(X) + 1, 2.0):
+        with pytest.raises(ParameterError, match=f"points is 1 to {len(X)}"):
+            scores.own(points)
     with pytest.raises(ModelError, match="3 features; the training points have shape"):
         ClassifierInfluence(model, X[:, :2], y)
     with pytest.raises(ModelError, match="training points need one label each, of 0 to 2"):

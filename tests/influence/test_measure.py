@@ -117,17 +117,26 @@ def test_below_full_rank_only_orthogonal_maps_leave_it(seed):
 def test_the_middle_mean_is_scipys_trimmed_mean(n):
     values = np.random.default_rng(n).standard_cauchy((3, n))
     np.testing.assert_allclose(middle_mean(values), trim_mean(values, 0.1, axis=1), rtol=1e-12)
+    for few in (1e-12, 1e-3):  # the median is left
+        assert middle_mean(np.arange(float(n)), few) == pytest.approx((n - 1) / 2)
     assert middle_mean(np.r_[np.ones(19), np.inf][None]) == 1  # an infinite tenth is left out
 
 
 def test_bad_input_is_refused():
     with pytest.raises(ModelError, match=r"dL of shape \(..., p\)"):
         influence_measure(np.ones(3), np.ones((2, 4)))
+    with pytest.raises(ModelError, match=r"dL of shape \(..., p\)"):
+        influence_measure(np.ones((3, 4)), np.ones((2, 2, 4)))
+    for rtol in (-1e-9, 1.0, np.nan):
+        with pytest.raises(ParameterError, match=r"rtol is in \[0, 1\), a share"):
+            influence_measure(np.ones(4), np.ones((2, 4)), rtol=rtol)
     with pytest.raises(ModelError, match="finite dL"):
         influence_measure(np.array([np.nan]), np.ones((2, 1)))
     with pytest.raises(ModelError, match="not finite"):
         influence_measure(np.ones(1), np.full((2, 1), np.inf))
     with pytest.raises(ParameterError, match="of 0 values is empty"):
         middle_mean(np.ones((2, 0)))
+    with pytest.raises(ParameterError, match="of 0 values"):
+        middle_mean(np.float64(1.0))
     with pytest.raises(ParameterError, match="share in"):
         middle_mean(np.ones(3), 0.0)

@@ -184,6 +184,33 @@ def test_the_last_layer_on_its_features_is_the_multinomial_closed_form(trained):
     np.testing.assert_allclose(closed, generic, rtol=1e-10)
 
 
+@pytest.mark.parametrize("classes", [2, 4])
+def test_the_influence_of_points_on_themselves_is_that_of_the_closed_form(classes, monkeypatch):
+    X, y, *_ = problem(classes)
+    model = fit_softmax(X, y, 1.0)
+    closed = ClassifierInfluence(model, X, y).own()
+    scores = NetworkInfluence(Affine(model.theta), X, y, l2={"weight": 1 / len(X)})
+    found = scores.own()
+    np.testing.assert_allclose(found.influence, closed.influence, rtol=1e-9)
+    np.testing.assert_allclose(found.corrected, closed.corrected, rtol=1e-9)
+    monkeypatch.setattr("augury.influence.network.BUDGET", 1)
+    np.testing.assert_allclose(scores.own(3).corrected, closed.corrected[:3], rtol=1e-9)
+
+
+def test_the_influence_of_points_on_themselves_is_g_inverse_g(trained):
+    net, X, y, *_ = trained
+    found = NetworkInfluence(net, X, y, l2=L2, damping=0.1).own()
+    at, points = flat(net), list(zip(torch.tensor(X), torch.tensor(y), strict=True))
+
+    def loss(theta, x, t):
+        return cross_entropy(functional_call(net, unflat(net, theta), (x[None],)), t[None])
+
+    H = sum(hessian(loss)(at, *z) for z in points) / len(X) + (L2 + 0.1) * torch.eye(len(at)).double()
+    expected = [float(grad(loss)(at, *z) @ torch.linalg.solve(H, grad(loss)(at, *z))) for z in points]
+    np.testing.assert_allclose(found.influence, expected, rtol=1e-8)
+    assert (found.corrected > found.influence).all()  # without the point there is less curvature
+
+
 @pytest.mark.parametrize("parameters", ["all", "last"])
 def test_images_dropout_and_small_parts(parameters, monkeypatch):
     torch.manual_seed(1)
@@ -264,6 +291,27 @@ def test_bad_input_is_refused(trained):
         NetworkInfluence(net, X, y, damping=-1.0)
     with pytest.raises(ParameterError, match="rank is 1 to 2"):
         NetworkInfluence(net, X, y, l2=L2, rank=3)
+    for rank in (True, 1.0, 0):
+        with pytest.raises(ParameterError, match="rank is 1 to 2.*a whole number, not"):
+            NetworkInfluence(net, X, y, l2=L2, rank=rank)
+    assert NetworkInfluence(net, X, y, l2=L2, rank=np.int64(2))._rank == 2
+    for rtol in (-1e-9, 1.0, np.nan):
+        with pytest.raises(ParameterError, match=r"rtol is in \[0, 1\)"):
+            NetworkInfluence(net, X, y, l2=L2, rtol=rtol)
+    for points in (0, -1, len(X) + 1):
+        with pytest.raises(ParameterError, match=f"points is 1 to {len(X)}"):
+            scores.own(points)
+    for model in (None, nn.Linear):
+        with pytest.raises(ModelError, match="needs an nn.Module, made and trained, not"):
+            NetworkInfluence(model, X, y)
+    with pytest.raises(ModelError, match="parameters are not finite"):
+        NetworkInfluence(nn.Linear(2, 3).apply(lambda layer: layer.weight.data.fill_(np.nan)), X, y)
+    with pytest.raises(ModelError, match="training points and labels must be arrays of numbers"):
+        NetworkInfluence(net, X, y.astype(str))
+    with pytest.raises(ModelError, match="training points and labels must be arrays of numbers"):
+        NetworkInfluence(net, None, y)
+    with pytest.raises(ModelError, match=r"must be of shape \(n, ...\)"):
+        NetworkInfluence(net, X[:, 0], y)
     with pytest.raises(ParameterError, match="no parameter of the network: weight"):
         NetworkInfluence(net, X, y, l2={"weight": 1.0})
     with pytest.raises(ModelError, match="no parameters"):

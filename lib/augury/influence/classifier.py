@@ -8,6 +8,7 @@ from functools import cached_property
 import numpy as np
 
 from augury.errors import ModelError
+from augury.influence.checks import check_rtol, whole
 from augury.influence.closed_forms import BUDGET, Binary, Multinomial
 from augury.influence.curvature import covariance_root, damped_root, inverse
 from augury.influence.measure import middle_mean
@@ -64,8 +65,10 @@ class ClassifierInfluence:
     Raises
     ------
     ModelError
-        If the model is none of the two or its parameters are not finite, X, y or the weights do not fit it, the damping
-        is negative, or H is singular.
+        If the model is none of the two, its parameters are not finite or its C is not positive, X, y or the weights do
+        not fit it, the damping is negative or not finite, or H is singular.
+    ParameterError
+        If rtol is not in [0, 1).
     """
 
     def __init__(
@@ -80,8 +83,13 @@ class ClassifierInfluence:
         whiten: bool = False,
         rtol: float | None = None,
     ) -> None:
-        if not isinstance(model, (Logistic, Softmax)) or not np.isfinite(model.theta).all():
+        if not isinstance(model, (Logistic, Softmax)):
             raise ModelError(f"FI in closed form needs a fitted Logistic or Softmax, not {type(model).__name__}")
+        if not np.isfinite(model.theta).all():
+            raise ModelError("the model's parameters are not finite; fit it again")
+        if regularised and not model.C > 0:
+            raise ModelError(f"C, the inverse of the penalty's strength, is {model.C}; it must be positive")
+        check_rtol(rtol)
         self.model, self._rtol = model, rtol
         self.classes = 2 if isinstance(model, Logistic) else len(model.theta)
         X, y = self._points(X, y, "training")
@@ -89,8 +97,8 @@ class ClassifierInfluence:
         weight = np.ones(self.n) if sample_weight is None else np.asarray(sample_weight, np.float64)
         if weight.shape != (self.n,) or not np.isfinite(weight).all() or not (weight >= 0).all() or not weight.any():
             raise ModelError(f"sample_weight must be {self.n} finite numbers of at least 0, not all of them 0")
-        if not damping >= 0:
-            raise ModelError(f"damping is {damping}; it must be at least 0")
+        if not 0 <= damping < np.inf:
+            raise ModelError(f"damping is {damping}; it must be finite and at least 0")
         root = covariance_root(X) if whiten else None
         self._form = (Binary if isinstance(model, Logistic) else Multinomial)(model.theta, X, y, weight, root)
         hessian = self._form.hessian() / self.n
@@ -175,7 +183,7 @@ class ClassifierInfluence:
             If the pool is empty or does not fit the model.
         """
         V = self._pull(X_pool, None, "pool")
-        step = max(1, BUDGET // (8 * self.n))
+        step = max(1, BUDGET // (2 * 8 * self.n))  # the pairs, and what they are made of or their sorted copy
         return np.concatenate([middle_mean(self._pairs(V[i : i + step])) for i in range(0, len(V), step)])
 
     def own(self, points: int | None = None) -> SelfInfluence:
@@ -184,8 +192,14 @@ class ClassifierInfluence:
         Parameters
         ----------
         points : int, optional
-            Only of the first so many points; all of them enter H.
+            Only of the first so many points, 1 to n; all of them enter H.
+
+        Raises
+        ------
+        ParameterError
+            If `points` is out of range.
         """
+        points = self.n if points is None else whole(points, self.n, "points")
         return SelfInfluence(*self._form.own(self._half, points))
 
     def removal(self, X_val: np.ndarray, y_val: np.ndarray) -> np.ndarray:

@@ -17,17 +17,31 @@ from augury.influence.measure import Directions, directions, sqrt_probability_ro
 from augury.models.logistic import with_intercept
 from augury.models.softmax import data_hessian, residuals
 
-BUDGET = 1 << 28  # bytes of temporaries at a time
+BUDGET = 1 << 28  # bytes at a time, of which what the points themselves need takes half
 
 
 def _turned(covectors: np.ndarray, root: np.ndarray | None) -> np.ndarray:
     return covectors if root is None else covectors @ root
 
 
-def _portion(weight: np.ndarray) -> np.ndarray:
-    """Return n / v, by which a point's effect on the parameters is divided: infinite where v = 0."""
-    with np.errstate(divide="ignore"):
-        return np.asarray(len(weight) / weight)
+def left_out(B: np.ndarray, P: np.ndarray, R: np.ndarray, share: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return g'H^-1 g and g'(H - share J'Sigma J)^-1 g of points with logits' Jacobian J and g = J'R: shape (c,) each.
+
+    With B = J H^-1 J' and Sigma = diag P - P P', Woodbury's identity makes them R'B R and R'(I - share B Sigma)^-1 B R.
+
+    Parameters
+    ----------
+    B : ndarray of shape (c, K, K)
+    P, R : ndarray of shape (c, K)
+        Probabilities, and the loss's derivatives by the logits.
+    share : ndarray of shape (c,)
+        v / n, of which part the point's curvature enters H.
+    """
+    classes = P.shape[1]
+    BR = (B @ R[:, :, None])[..., 0]
+    sigma = P[:, :, None] * np.eye(classes) - P[:, :, None] * P[:, None, :]
+    without = np.eye(classes) - B @ sigma * share[:, None, None]
+    return (R * BR).sum(1), (R * np.linalg.solve(without, BR[:, :, None])[..., 0]).sum(1)
 
 
 class Binary:
@@ -41,7 +55,7 @@ class Binary:
         self, theta: np.ndarray, X: np.ndarray, y: np.ndarray, weight: np.ndarray, root: np.ndarray | None
     ) -> None:
         self.theta, self.Z, self.weight, self.root = theta, with_intercept(X), weight, root
-        self.portion = _portion(weight)
+        self.share = weight / len(weight)  # v / n, which a point's effect on the parameters is multiplied by
         self.w = _turned(theta[:-1], root)
         self.sign = np.where(y == 1, 1.0, -1.0)
         self.margin = self.sign * (self.Z @ theta)
@@ -61,20 +75,20 @@ class Binary:
         """Return the training points' gradients, of unit weight: shape (n, p + 1)."""
         return self.r[:, None] * self.Z
 
-    def own(self, half: np.ndarray, points: int | None) -> tuple[np.ndarray, np.ndarray]:
+    def own(self, half: np.ndarray, points: int) -> tuple[np.ndarray, np.ndarray]:
         """Return g'H^-1 g of the first points, H^-1 = half half', and g'(H - v s z z'/n)^-1 g: shape (points,) each.
 
         Sherman-Morrison: the second is the first over 1 - h, with the leverage h = v s z'(n H)^-1 z.
         """
         quadratic = ((self.Z[:points] @ half) ** 2).sum(1)
         first = self.r[:points] ** 2 * quadratic
-        return first, first / (1 - self.s[:points] * quadratic / self.portion[:points])
+        return first, first / (1 - self.s[:points] * quadratic * self.share[:points])
 
     def _logit_slopes(self, inverse: np.ndarray) -> np.ndarray:
         U = self.Z @ inverse  # H^-1 z
         own = (U * self.Z).sum(1)
-        direct = 1 - self.s * own / self.portion
-        return np.asarray(direct[:, None] * self.w - (self.r / self.portion)[:, None] * _turned(U[:, :-1], self.root))
+        direct = 1 - self.s * own * self.share
+        return np.asarray(direct[:, None] * self.w - (self.r * self.share)[:, None] * _turned(U[:, :-1], self.root))
 
     def pairs(self, V: np.ndarray, inverse: np.ndarray) -> np.ndarray:
         """Return FI of each row of V = H^-1 grad L, of shape (m, p + 1), with each training point: (m, n).
@@ -85,23 +99,26 @@ class Binary:
         a = self._logit_slopes(inverse)
         norm = (a**2).sum(1)
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-            ratio = -self.sign * np.exp(np.minimum(-self.margin / 2, 700.0))
-            root_s = np.sqrt(self.s)
-            along = _turned(V[:, :-1], self.root) @ a.T * ratio
-            along += V @ self.Z.T * (root_s * (a @ self.w))
-            along /= self.portion
-            value = (along / norm) ** 2
-        flat = norm == 0  # G = 0: infinite unless the loss does not move either
-        if flat.any():
-            moves = (self.slopes(V)[:, flat] != 0).any(-1)
-            value[:, flat] = np.where(moves, np.inf, 0.0)
+            # the weight comes first: with 0 nothing is left that could be infinite
+            ratio = -self.sign * self.share * np.exp(np.minimum(-self.margin / 2, 700.0))
+            value = _turned(V[:, :-1], self.root) @ a.T
+            value *= ratio
+            direct = V @ self.Z.T
+            direct *= self.share * np.sqrt(self.s) * (a @ self.w)
+            value += direct
+            value /= norm
+            np.square(value, out=value)
+        flat = np.flatnonzero(norm == 0)  # G = 0: infinite unless the loss does not move either
+        step = max(1, BUDGET // (3 * 8 * len(V) * len(self.w)))
+        for part in (flat[i : i + step] for i in range(0, len(flat), step)):
+            value[:, part] = np.where((self.slopes(V, part) != 0).any(-1), np.inf, 0.0)
         return np.asarray(value)
 
-    def slopes(self, V: np.ndarray) -> np.ndarray:
-        """Return dL by the perturbation for each row of V and training point: shape (m, n, p)."""
+    def slopes(self, V: np.ndarray, points: slice | np.ndarray = slice(None)) -> np.ndarray:
+        """Return dL by the perturbation for each row of V and each of the training points: shape (m, n, p)."""
         turned = _turned(V[:, :-1], self.root)
-        direct = (V @ self.Z.T * self.s)[..., None] * self.w
-        return np.asarray(-(self.r[:, None] * turned[:, None, :] + direct) / self.portion[:, None])
+        direct = (V @ self.Z[points].T * self.s[points])[..., None] * self.w
+        return np.asarray(-(self.r[points, None] * turned[:, None, :] + direct) * self.share[points, None])
 
     def metric(self, inverse: np.ndarray) -> np.ndarray:
         """Return S of each training point: shape (n, 2, p)."""
@@ -121,7 +138,7 @@ class Multinomial:
         self, theta: np.ndarray, X: np.ndarray, y: np.ndarray, weight: np.ndarray, root: np.ndarray | None
     ) -> None:
         self.theta, self.Z, self.weight, self.root = theta, with_intercept(X), weight, root
-        self.portion = _portion(weight)
+        self.share = weight / len(weight)
         self.W = _turned(theta[:, :-1], root)
         self.log_p = log_softmax(self.Z @ theta.T, axis=1)
         self.R = residuals(self.log_p, y)
@@ -140,25 +157,19 @@ class Multinomial:
         """Return the training points' gradients, of unit weight: shape (n, K (p + 1))."""
         return (self.R[:, :, None] * self.Z[:, None, :]).reshape(len(self.Z), -1)
 
-    def own(self, half: np.ndarray, points: int | None) -> tuple[np.ndarray, np.ndarray]:
+    def own(self, half: np.ndarray, points: int) -> tuple[np.ndarray, np.ndarray]:
         """Return g'H^-1 g of the first points, H^-1 = half half', and g'(H - v H_i / n)^-1 g: shape (points,) each.
 
-        With B of shape (K, K), B_kl = (e_k (x) z)' H^-1 (e_l (x) z), and Sigma = diag P - P P', Woodbury's identity
-        makes them R'B R and R'(I - (v / n) B Sigma)^-1 B R.
+        See `left_out`, with B_kl = (e_k (x) z)' H^-1 (e_l (x) z).
         """
         classes, size = self.theta.shape
         blocks = half.reshape(classes, size, -1)
-        first, second = [], []
-        for chunk in self._chunks(2 * classes * classes * size, points):
+        first, second = np.empty(points), np.empty(points)
+        for chunk in self._chunks(3 * classes * classes * size, points):
             T = np.stack([self.Z[chunk] @ block for block in blocks], axis=1)  # (c, K, K (p + 1))
             B = T @ T.swapaxes(1, 2)
-            P, R = np.exp(self.log_p[chunk]), self.R[chunk]
-            BR = (B @ R[:, :, None])[..., 0]
-            sigma = P[:, :, None] * np.eye(classes) - P[:, :, None] * P[:, None, :]
-            without = np.eye(classes) - B @ sigma / self.portion[chunk, None, None]
-            first.append((R * BR).sum(1))
-            second.append((R * np.linalg.solve(without, BR[:, :, None])[..., 0]).sum(1))
-        return np.concatenate(first), np.concatenate(second)
+            first[chunk], second[chunk] = left_out(B, np.exp(self.log_p[chunk]), self.R[chunk], self.share[chunk])
+        return first, second
 
     def _weight_slopes(self, chunk: slice) -> np.ndarray:
         """Return Q of shape (c, K, p), without cancellation where P saturates."""
@@ -175,12 +186,12 @@ class Multinomial:
         U = U.reshape(len(Z), classes, classes, size)
         through_r = (R[:, None, None, :] @ U[..., :-1])[..., 0, :]  # (c, K, p)
         through_q = (U @ Z[:, None, :, None])[..., 0] @ Q
-        A = self.W - (_turned(through_r, self.root) + through_q) / self.portion[chunk, None, None]
+        A = self.W - (_turned(through_r, self.root) + through_q) * self.share[chunk, None, None]
         return sqrt_probability_rows(A, self.log_p[chunk])
 
     def _chunks(self, each: int, points: int | None = None) -> Iterator[slice]:
-        """Yield parts of the first training points for which `each` numbers a point stay within the budget."""
-        step, end = max(1, BUDGET // (8 * each)), len(self.Z[:points])
+        """Yield parts of the first training points for which `each` numbers a point stay within half the budget."""
+        step, end = max(1, BUDGET // (2 * 8 * each)), len(self.Z[:points])
         return (slice(start, min(start + step, end)) for start in range(0, end, step))
 
     def pairs(self, V: np.ndarray, inverse: np.ndarray, rtol: float | None = None) -> np.ndarray:
@@ -190,14 +201,14 @@ class Multinomial:
         turned = np.ascontiguousarray(_turned(by_class[..., :-1], self.root).swapaxes(0, 1))  # (K, m, p)
         p = turned.shape[-1]
         value = np.empty((len(V), len(self.Z)))
-        for chunk in self._chunks(2 * classes * classes * size + len(V) * (p + 4 * classes) + 4 * classes * p):
+        for chunk in self._chunks(2 * classes * classes * size + len(V) * (p + 6 * classes) + 4 * classes * p):
             found = directions(self._metric(chunk, inverse), rtol)
             Z, R = self.Z[chunk], self.R[chunk]
             mixed = (R @ turned.reshape(classes, -1)).reshape(len(Z), len(V), p)
             along = mixed @ found.vectors  # (c, m, k)
             through = (by_class @ Z.T).transpose(2, 0, 1)  # (c, m, K): V_c'z
             along += through @ (self._weight_slopes(chunk) @ found.vectors)
-            along /= -self.portion[chunk, None, None]
+            along *= -self.share[chunk, None, None]
             value[:, chunk] = Directions(found.vectors, found.inverse[:, None, :]).measure(along).T
         return value
 
@@ -207,7 +218,7 @@ class Multinomial:
         turned = _turned(by_class[..., :-1], self.root)
         through = (by_class @ self.Z.T).transpose(2, 0, 1) @ self._weight_slopes(slice(None))
         direct = np.einsum("nc,mcp->nmp", self.R, turned)
-        return np.asarray(-(direct + through).swapaxes(0, 1) / self.portion[:, None])
+        return np.asarray(-(direct + through).swapaxes(0, 1) * self.share[:, None])
 
     def metric(self, inverse: np.ndarray) -> np.ndarray:
         """Return S of each training point: shape (n, K, p)."""

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from augury.errors import ModelError, ParameterError
+from augury.influence.checks import check_rtol
 
 MIDDLE = 0.8  # share of the values that the aggregation of Section 5.2 keeps
 
@@ -56,7 +57,10 @@ def directions(S: np.ndarray, rtol: float | None = None) -> Directions:
     ------
     ModelError
         If a value is not finite.
+    ParameterError
+        If rtol is not in [0, 1).
     """
+    check_rtol(rtol)
     S = np.asarray(S, np.float64)
     if not np.isfinite(S).all():
         raise ModelError("the derivatives of the probabilities are not finite; check the model's parameters and inputs")
@@ -68,6 +72,14 @@ def directions(S: np.ndarray, rtol: float | None = None) -> Directions:
     inverse = np.divide(1.0, sigma, out=np.zeros_like(sigma), where=kept)
     inverse[largest[..., 0] < np.finfo(float).tiny] = np.inf
     return Directions(np.swapaxes(rows, -1, -2), inverse)
+
+
+def _broadcast(*shapes: tuple[int, ...]) -> bool:
+    try:
+        np.broadcast_shapes(*shapes)
+    except ValueError:
+        return False
+    return True
 
 
 def influence_measure(dL: np.ndarray, S: np.ndarray, *, rtol: float | None = None) -> np.ndarray:
@@ -92,9 +104,12 @@ def influence_measure(dL: np.ndarray, S: np.ndarray, *, rtol: float | None = Non
     ------
     ModelError
         If the shapes do not fit or a value is not finite.
+    ParameterError
+        If rtol is not in [0, 1).
     """
     dL, S = np.asarray(dL, np.float64), np.asarray(S, np.float64)
-    if dL.ndim < 1 or S.ndim < 2 or dL.shape[-1] != S.shape[-1] or not np.isfinite(dL).all():
+    fits = dL.ndim >= 1 and S.ndim >= 2 and dL.shape[-1] == S.shape[-1] and _broadcast(dL.shape[:-1], S.shape[:-2])
+    if not fits or not np.isfinite(dL).all():
         raise ModelError(f"finite dL of shape (..., p) goes with S of shape (..., K, p), not {dL.shape} with {S.shape}")
     found = directions(S, rtol)
     vanishes = np.isinf(found.inverse).all(-1)
@@ -122,15 +137,16 @@ def sqrt_probability_rows(A: np.ndarray, log_p: np.ndarray) -> np.ndarray:
 def middle_mean(values: np.ndarray, share: float = MIDDLE) -> np.ndarray:
     """Return the mean over the last axis of the middle `share` of the values: g of eq. (4.1) as Section 5.2 has it.
 
-    Of n values the floor(n (1 - share) / 2) smallest and as many of the largest are left out.
+    Of n values the floor(n (1 - share) / 2) smallest and as many of the largest are left out; the median never is.
 
     Raises
     ------
     ParameterError
         If there are no values, or the share is not in (0, 1].
     """
-    n = values.shape[-1]
+    values = np.asarray(values)
+    n = values.shape[-1] if values.ndim else 0
     if n == 0 or not 0 < share <= 1:
         raise ParameterError(f"the middle {share} of {n} values is empty; give values and a share in (0, 1]")
-    cut = int(n * (1 - share) / 2 + 1e-9)
+    cut = min(int(n * (1 - share) / 2 + 1e-9), (n - 1) // 2)
     return np.asarray(np.partition(values, (cut, n - cut - 1), axis=-1)[..., cut : n - cut].mean(-1))

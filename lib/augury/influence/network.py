@@ -12,6 +12,9 @@ from torch import Tensor, nn
 from torch.func import grad, jacrev, jvp, vmap
 
 from augury.errors import ModelError, ParameterError
+from augury.influence.checks import check_rtol, whole
+from augury.influence.classifier import SelfInfluence
+from augury.influence.closed_forms import left_out
 from augury.influence.curvature import covariance_root
 from augury.influence.functional import BUDGET, LONGEST, Functional, Objective, features, last_linear, losses
 from augury.influence.hessians import Curvature, Dense, gauss_newton_products
@@ -19,6 +22,7 @@ from augury.influence.iterative import ConjugateGradients
 from augury.influence.kfac import Kfac
 from augury.influence.measure import Directions, directions, middle_mean, sqrt_probability_rows
 from augury.influence.truncated import Exact, Mixed, basis_size, check_rank, truncated_svd
+from augury.models.softmax import residuals
 
 CURVATURES: dict[str, Callable[[Objective], Curvature]] = {
     "hessian": Dense,
@@ -29,7 +33,9 @@ CURVATURES: dict[str, Callable[[Objective], Curvature]] = {
 
 
 class NetworkInfluence:
-    """FI and IV of the training points (x, y) of a network, with the methods of `ClassifierInfluence`.
+    """FI and IV of the training points (x, y) of a network.
+
+    The methods `util`, `pairs`, `active`, `own`, `removal` and `addition` are those of `ClassifierInfluence`.
 
     The network is copied in double precision and evaluated as in `eval()`. Derivatives of the loss by parameters and
     inputs are contracted, a few vectors a point: no q x p matrix is formed.
@@ -67,8 +73,8 @@ class NetworkInfluence:
     ParameterError
         If an option is out of range.
     ModelError
-        If X or y do not fit the model, its parameters are too many for an exact H, H is not positive definite, or K-FAC
-        does not know a layer.
+        If the model is no network or its parameters are not finite, X or y do not fit it, its parameters are too many
+        for an exact H, H is not positive definite, or K-FAC does not know a layer.
     """
 
     def __init__(
@@ -89,14 +95,18 @@ class NetworkInfluence:
             raise ParameterError(f"parameters is all or last, not {parameters!r}")
         if curvature not in CURVATURES:
             raise ParameterError(f"curvature is one of {', '.join(CURVATURES)}, not {curvature!r}")
+        check_rtol(rtol)
+        if not isinstance(model, nn.Module):
+            raise ModelError(f"FI of a network needs an nn.Module, made and trained, not {model!r}")
         self._model = copy.deepcopy(model).double().eval().requires_grad_(False)
         prefix, head = last_linear(self._model) if parameters == "last" else ("", None)
         self._net = Functional(self._model, prefix)
-        self.theta, self._rtol, self._rank = self._net.theta, rtol, rank
+        self.theta, self._rtol = self._net.theta, rtol
+        if not torch.isfinite(self.theta).all():
+            raise ModelError("the network's parameters are not finite; train it again")
         self._X, self._y = self._points(X, y, "training")
         self.n, self._p = len(self._X), self._X[0].numel()
-        if rank is not None:
-            check_rank(rank, len(self.theta), self._p)
+        self._rank = None if rank is None else check_rank(rank, len(self.theta), self._p)
         self._root = None
         if whiten:
             self._root = torch.from_numpy(covariance_root(self._X.flatten(1).cpu().numpy())).to(self.theta.device)
@@ -108,8 +118,14 @@ class NetworkInfluence:
 
     def _points(self, X: np.ndarray | Tensor, y: np.ndarray | Tensor | None, what: str) -> tuple[Tensor, Tensor]:
         """Return points as the network takes them, labelled by its prediction where y is None."""
-        x = torch.as_tensor(X, dtype=torch.float64, device=self.theta.device)
-        if x.dim() < 2 or len(x) == 0:
+        try:
+            x = torch.as_tensor(X, dtype=torch.float64, device=self.theta.device)
+            labels = None if y is None else torch.as_tensor(y, device=self.theta.device)
+        except (TypeError, ValueError, RuntimeError) as error:
+            raise ModelError(f"the {what} points and labels must be arrays of numbers: {error}") from None
+        if x.dim() < 2:
+            raise ModelError(f"the {what} points must be of shape (n, ...), an axis for the points, not {tuple(x.shape)}")
+        if len(x) == 0:
             raise ModelError(f"there are no {what} points in an array of shape {tuple(x.shape)}")
         if not torch.isfinite(x).all():
             raise ModelError(f"the {what} points have inputs that are not finite; remove or impute them")
@@ -121,19 +137,22 @@ class NetworkInfluence:
             ) from None
         if logits.dim() != 2 or logits.shape[1] < 2 or not torch.isfinite(logits).all():
             raise ModelError(f"the network must give finite logits of shape (m, K >= 2), not {tuple(logits.shape)}")
-        if y is None:
+        if labels is None:
             return x, logits.argmax(1)
-        labels = torch.as_tensor(y, device=self.theta.device)
         whole = labels.shape == (len(x),) and not labels.is_floating_point()
         if not whole or not bool(((labels >= 0) & (labels < logits.shape[1])).all()):
             raise ModelError(f"the {what} points need one whole label each, of 0 to {logits.shape[1] - 1}")
         return x, labels.long()
 
-    def _metric(self, x: Tensor, label: Tensor, mixed: Mixed) -> np.ndarray:
+    def _by_parameters(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the logits' derivatives J by the parameters, and J H^-1: shape (c, K, q) each."""
+        J = vmap(lambda x: jacrev(lambda th: self._net.logits(th, x[None])[0])(self.theta))(x)
+        return J, self._curvature.solve(J.flatten(0, 1)).reshape(J.shape)
+
+    def _metric(self, x: Tensor, mixed: Mixed) -> np.ndarray:
         """Return S of a chunk of training points, of shape (c, K, p)."""
         logits, theta = self._net.logits, self.theta
-        J = vmap(lambda x: jacrev(lambda th: logits(th, x[None])[0])(theta))(x)  # (c, K, q)
-        pulled = self._curvature.solve(J.flatten(0, 1)).reshape(J.shape)
+        pulled = self._by_parameters(x)[1]
         direct = vmap(jacrev(lambda at: logits(theta, at[None])[0]))(x).flatten(2)
         log_p = vmap(lambda at: logits(theta, at[None])[0].log_softmax(0))(x)
         A = direct - mixed.left(pulled) / self.n
@@ -141,17 +160,20 @@ class NetworkInfluence:
             A = A @ self._root
         return sqrt_probability_rows(A.cpu().numpy(), log_p.cpu().numpy())
 
+    def _step(self, width: int, rows: int) -> int:
+        """Return how many training points fit the budget, with `width` vectors each, K at least, and `rows` slopes."""
+        classes = self._net.logits(self.theta, self._X[:1]).shape[1]
+        numbers = len(self.theta) + self._p + self._net.activations(self._X[:1])
+        return max(1, BUDGET // (8 * (4 * max(classes, width) * numbers + rows * classes)))
+
     def _pairs(self, V: Tensor) -> np.ndarray:
         """Return FI of each row of V = H^-1 grad L, of shape (m, q), with each training point: (m, n)."""
-        q, classes = len(self.theta), self._net.logits(self.theta, self._X[:1]).shape[1]
-        width = max(classes, 0 if self._rank is None else basis_size(self._rank, q, self._p))
-        each = 4 * width * (q + self._p + self._net.activations(self._X[:1])) + len(V) * classes
-        parts = []
-        step = max(1, BUDGET // (8 * each))
+        width = 0 if self._rank is None else basis_size(self._rank, len(self.theta), self._p)
+        parts, step = [], self._step(width, len(V))
         for x, label in zip(self._X.split(step), self._y.split(step), strict=True):
             exact = Exact(self._net, x, label)
             mixed = exact if self._rank is None else truncated_svd(exact, self._rank)
-            found = directions(self._metric(x, label, mixed), self._rtol)
+            found = directions(self._metric(x, mixed), self._rtol)
             vectors = torch.from_numpy(found.vectors).to(self.theta.device)
             N = mixed.right(vectors if self._root is None else self._root @ vectors)  # (c, k, q)
             along = (V @ N.mT).cpu().numpy() / -self.n  # (c, m, k)
@@ -205,6 +227,33 @@ class NetworkInfluence:
         step = max(1, BUDGET // (8 * max(len(self.theta), self.n)))
         blocks = zip(x.split(step), predicted.split(step), strict=True)
         return np.concatenate([middle_mean(self._pairs(self._pull(*block))) for block in blocks])
+
+    def own(self, points: int | None = None) -> SelfInfluence:
+        """Return the training points' leave-one-out influence on their own loss (Kuchnik & Smith, eq. 1).
+
+        `corrected` takes the point's Gauss-Newton matrix out of H, the part of its curvature that needs no second
+        derivatives of the logits: all of it where they are linear in the parameters.
+
+        Parameters
+        ----------
+        points : int, optional
+            Only of the first so many points, 1 to n; all of them enter H.
+
+        Raises
+        ------
+        ParameterError
+            If `points` is out of range.
+        """
+        end, step = self.n if points is None else whole(points, self.n, "points"), self._step(0, 0)
+        first, second = np.empty(end), np.empty(end)
+        for start in range(0, end, step):
+            part = slice(start, min(start + step, end))
+            J, pulled = self._by_parameters(self._X[part])
+            log_p = self._net.logits(self.theta, self._X[part]).log_softmax(1).cpu().numpy()
+            R = residuals(log_p, self._y[part].cpu().numpy())
+            B = (pulled @ J.mT).cpu().numpy()
+            first[part], second[part] = left_out(B, np.exp(log_p), R, np.full(len(B), 1 / self.n))
+        return SelfInfluence(first, second)
 
     def removal(self, X_val: np.ndarray | Tensor, y_val: np.ndarray | Tensor) -> np.ndarray:
         """Return IV of Chhabra et al. (2024), grad L(V)' H^-1 grad L(z_i): shape (n,), float64.

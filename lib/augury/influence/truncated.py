@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.func import jacrev, jvp, vmap
 
 from augury.errors import ModelError, ParameterError
+from augury.influence.checks import whole
 from augury.influence.functional import Functional
 from augury.seeding import torch_generator
 
@@ -97,16 +98,15 @@ def basis_size(rank: int, q: int, p: int) -> int:
     return min(6 * block_size(rank, q, p), p)
 
 
-def check_rank(rank: int, q: int, p: int) -> None:
-    """Refuse a rank that a matrix of shape (q, p) cannot have.
+def check_rank(rank: int, q: int, p: int) -> int:
+    """Return a rank, and refuse one that a matrix of shape (q, p) cannot have.
 
     Raises
     ------
     ParameterError
         If the rank is not a whole number of 1 to min(q, p).
     """
-    if not isinstance(rank, int) or not 1 <= rank <= min(q, p):
-        raise ParameterError(f"rank is 1 to {min(q, p)} (the lesser of {q} parameters and {p} inputs), not {rank}")
+    return whole(rank, min(q, p), "rank", f"the lesser of {q} parameters and {p} inputs")
 
 
 def truncated_svd(mixed: Exact, rank: int, *, rtol: float = 1e-6, iterations: int = 200) -> Truncated:
@@ -139,7 +139,7 @@ def truncated_svd(mixed: Exact, rank: int, *, rtol: float = 1e-6, iterations: in
         If the iteration does not converge.
     """
     q, p = len(mixed.net.theta), mixed.x[0].numel()
-    check_rank(rank, q, p)
+    rank = check_rank(rank, q, p)
     if not 0 < rtol < 1 or iterations < 1:
         raise ParameterError(f"rtol is in (0, 1) and iterations at least 1, not {rtol} and {iterations}")
     block, most = block_size(rank, q, p), basis_size(rank, q, p)
