@@ -188,8 +188,9 @@ def test_the_generator_alone_decides_the_masks():
 
 
 def test_a_model_on_the_cpu_leaves_other_devices_generators(monkeypatch):
+    model = network(0.5)
     monkeypatch.setattr(torch.cuda, "manual_seed_all", lambda seed: pytest.fail("another device was seeded"))
-    dropout_log_probabilities(network(0.5), points(), 1, torch_generator(0))
+    dropout_log_probabilities(model, points(), 1, torch_generator(0))
 
 
 def test_modes_come_back_after_a_failure():

@@ -116,8 +116,10 @@ def dropout_log_probabilities(
         for layer in layers:
             layer.train()
         with torch.random.fork_rng([device] if device.type == "cuda" else []):  # dropout reads the global generator
-            # of a model on the CPU that generator alone: manual_seed would reach every device's
-            torch.default_generator.manual_seed(seed) if device.type == "cpu" else torch.manual_seed(seed)
+            if device.type == "cpu":  # alone, for manual_seed would reach every device's
+                torch.default_generator.manual_seed(seed)
+            else:
+                torch.manual_seed(seed)
             found = [
                 torch.cat([model(part.to(device)).double().log_softmax(-1).cpu() for part in x.split(batch_size)])
                 for _ in range(passes)
