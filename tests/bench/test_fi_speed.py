@@ -9,11 +9,11 @@ import torch
 from scipy.stats import trim_mean
 from torch.func import grad, hessian, jacrev
 
-from augury.design import design
 from augury.errors import MissingDataError
 from augury.influence.classifier import ClassifierInfluence
 from augury.models.logistic import fit_logistic
 from augury.models.softmax import Softmax
+from augury.tabular.samples import Parts, parts
 
 N, M, C, LOOP, ROUNDS = 5_000, 4_200, 10.0, 20, 3
 LABELLED, POOL, FEATURES, CLASSES, ROWS, COLUMNS = 480, 420, 256, 10, 1, 3
@@ -38,12 +38,11 @@ def peak(call):
     return found / 2**20
 
 
-def adult():
+def adult() -> Parts:
     try:
-        table = design("adult", 0)
+        return parts("adult", 0, (N, M, 1))
     except MissingDataError as error:
         pytest.skip(str(error))
-    return [np.asarray(part, np.float64) for part in (table.x_train, table.x_test)], (table.y_train, table.y_test)
 
 
 def of_one(logits, theta, inverse, n, x, t):
@@ -59,10 +58,8 @@ def of_one(logits, theta, inverse, n, x, t):
 
 def test_util_against_algorithm_1(capsys):
     torch.set_num_threads(1)
-    (X, X_val), (y, y_val) = adult()
-    X, y, X_val, y_val = X[:N], y[:N], X_val[:M], y_val[:M]
-    keep = X.std(0) > 0
-    X, X_val = X[:, keep], X_val[:, keep]
+    table = adult()
+    X, y, X_val, y_val = table.X, table.y, table.X_val, table.y_val
     model = fit_logistic(X, y, C)
 
     def logits(theta, x):
