@@ -100,12 +100,13 @@ def test_where_the_metric_is_positive_definite_no_linear_map_changes_it(seed):
 
 @settings(max_examples=30, deadline=None)
 @given(seed=st.integers(0, 10**6))
-def test_below_full_rank_only_orthogonal_maps_leave_it(seed):
+def test_below_full_rank_orthogonal_maps_and_one_scale_leave_it_and_a_stretch_does_not(seed):
     draw = np.random.default_rng(seed)
     S, dL = factor(draw, 3, 6), draw.normal(size=6)  # rank 2 of 6
     value = influence_measure(dL, S)
     Q = ortho_group.rvs(6, random_state=seed)
     assert influence_measure(dL @ Q, S @ Q) == pytest.approx(value, rel=1e-9)
+    assert influence_measure(7 * dL @ Q, 7 * S @ Q) == pytest.approx(value, rel=1e-9)
     stretch = np.ones(6)
     stretch[0] = 10.0
     assert abs(influence_measure(dL * stretch, S * stretch) / value - 1) > 1e-4
