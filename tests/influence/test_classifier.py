@@ -146,7 +146,7 @@ def test_active_aggregates_the_predicted_labels_pairs(classes, monkeypatch):
 
 @pytest.mark.parametrize("classes", [2, 3])
 def test_intercept_shifts_change_nothing(classes):
-    X, y, X_val, y_val = problem(3)
+    X, y, X_val, y_val = problem(classes)
     model = fit_softmax(X, y, C)
     moved = Softmax(model.theta + np.r_[np.zeros(X.shape[1]), 3.0], C)
     a, b = (ClassifierInfluence(m, X, y).util(X_val, y_val) for m in (model, moved))

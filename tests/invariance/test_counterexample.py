@@ -11,6 +11,7 @@ from torch import nn
 from augury.errors import ParameterError
 from augury.influence.network import NetworkInfluence
 from augury.invariance import analysis, counterexample, plans
+from augury.models.logistic import fit_logistic
 
 PARAMS = {"n": 100, "outliers": 4, "budgets": [2, 8], "replicates": 4, "seed": 0}
 
@@ -70,6 +71,30 @@ def test_trimming_takes_the_most_negative_iv_and_the_largest_fi():
     values = np.array([3.0, -1.0, 2.0, -5.0])
     assert counterexample.trimmed(values, "IV", 2).tolist() == [False, True, False, True]
     assert counterexample.trimmed(values, "FI", 2).tolist() == [True, False, True, False]
+
+
+@pytest.mark.parametrize(
+    ("case", "centre"), [("x > 0, no intercept", 8.0), ("no intercept", 0.0), ("with intercept", 0.0)]
+)
+def test_a_row_is_what_trimming_does_by_hand(case, centre):
+    sample, budget = counterexample.draw_sample(centre, 100, 5, 0, 1), 10
+    found = {r["method"]: r for r in counterexample.trimming(case, 100, 5, budget, 2, 0) if r["replicate"] == 1}
+    values = counterexample.scores(sample, case == "with intercept")
+    sides = (values["IV"] < 0) == ((sample.y == 1) == (sample.x > 0))
+    for method, order in (("IV", np.argsort(values["IV"])), ("FI", np.argsort(values["FI"])[::-1])):
+        gone, rest, row = order[:budget], order[budget:], found[method]
+        assert row["class_1"] == sum(sample.y[gone] == 1) / budget
+        assert row["outliers_trimmed"] == sum(sample.outlier[gone]) / budget
+        assert row["sign_by_class"] == max(sides.sum(), 100 - sides.sum()) / 100
+        if case == "with intercept":
+            w, b = fit_logistic(sample.x[rest, None], sample.y[rest], counterexample.C).theta
+        else:
+            w, b = counterexample.fit_slope(sample.x[rest], sample.y[rest]).beta, 0.0
+        logit = w * sample.x_test + b
+        assert row["loss"] == pytest.approx(np.logaddexp(0, np.where(sample.y_test == 1, -logit, logit)).mean())
+        assert row["accuracy"] == np.mean((logit > 0) == (sample.y_test == 1))
+        whole = counterexample.fitted(sample.x, sample.y, case == "with intercept")
+        assert row["loss"] != pytest.approx(whole.losses(sample.x_test[:, None], sample.y_test).mean())
 
 
 def test_cells_give_tidy_rows_that_json_can_hold():

@@ -124,7 +124,9 @@ class NetworkInfluence:
         except (TypeError, ValueError, RuntimeError) as error:
             raise ModelError(f"the {what} points and labels must be arrays of numbers: {error}") from None
         if x.dim() < 2:
-            raise ModelError(f"the {what} points must be of shape (n, ...), an axis for the points, not {tuple(x.shape)}")
+            raise ModelError(
+                f"the {what} points must be of shape (n, ...), an axis for the points, not {tuple(x.shape)}"
+            )
         if len(x) == 0:
             raise ModelError(f"there are no {what} points in an array of shape {tuple(x.shape)}")
         if not torch.isfinite(x).all():
