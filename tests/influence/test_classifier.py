@@ -4,12 +4,14 @@ import numpy as np
 import pytest
 import torch
 from scipy.stats import ortho_group, spearmanr, trim_mean
+from torch import nn
 from torch.func import grad, hessian, jacrev
 
 from augury.errors import ModelError, ParameterError
 from augury.influence import closed_forms
 from augury.influence.classifier import ClassifierInfluence
 from augury.influence.measure import influence_measure
+from augury.influence.network import NetworkInfluence
 from augury.models.logistic import Logistic, fit_logistic
 from augury.models.softmax import Softmax, fit_softmax
 
@@ -227,6 +229,24 @@ def test_points_without_metric_are_infinite_unless_the_loss_stays(monkeypatch):
     assert (expected[0] == np.inf).all() and (expected[1] == 0).all()
     monkeypatch.setattr(closed_forms, "BUDGET", 1)
     np.testing.assert_array_equal(scores.pairs(X_new, [0, 1]), expected)
+
+
+@pytest.mark.parametrize("generic", [False, True])
+def test_a_point_that_is_wrong_beyond_doubt_between_two_classes_grows_without_a_cut(generic):
+    values, draw = [], np.random.default_rng(0)
+    X, y = np.r_[draw.normal(size=(60, 2)), [[0.1, 1.0]]], np.r_[draw.integers(0, 3, 60), 2]
+    for scale in (30.0, 60.0, 70.0, 80.0, 100.0, 400.0):  # the last point's class has P = exp(-scale) or so
+        theta = np.array([[1.0, 0.0, 0.0], [-1.0, 0.0, 0.0], [0.0, -scale, 0.0]])
+        model, X_at = Softmax(theta, 1.0), X * np.r_[1.0, 0.2 / scale]
+        X_at[-1] = X[-1]
+        scores = ClassifierInfluence(model, X_at, y)
+        if generic:
+            net = nn.Linear(2, 3).double()
+            net.weight.data, net.bias.data = torch.tensor(theta[:, :2]), torch.tensor(theta[:, 2])
+            found = NetworkInfluence(net, X_at, y, l2={"weight": 1 / 61, "bias": 1e-9}).util(X_at[:20], y[:20])
+            np.testing.assert_allclose(found, scores.util(X_at[:20], y[:20]), rtol=1e-5)
+        values.append(scores.util(X_at[:20], y[:20])[-1])
+    assert (np.diff(np.log(values)) > 5).all() and values[-1] > 1e150 and np.isfinite(values).all()
 
 
 def test_the_limits_are_approached():

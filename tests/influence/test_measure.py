@@ -57,6 +57,32 @@ def test_keeps_directions_that_a_p_by_p_matrix_loses():
     assert dL @ np.linalg.pinv(S.T @ S) @ dL < 1e-10
 
 
+@pytest.mark.parametrize("p", [3, 4, 6])
+@pytest.mark.parametrize("faint", [1.0, 30.0, 100.0, 300.0])
+def test_with_the_probabilities_no_direction_is_lost_however_faint_its_class(p, faint):
+    draw = np.random.default_rng(3)
+    A, dL, log_p = draw.normal(size=(4, p)), draw.normal(size=p), np.array([-2 * faint, 0.0, -0.3, -faint])
+    log_p -= np.logaddexp.reduce(log_p)
+    y = np.linalg.pinv((A - A[1])[[0, 2, 3]]).T @ dL  # G = D' C D with C^-1 = diag(1 / P) + 11' / P_1
+    expected = (y**2 / np.exp(log_p)[[0, 2, 3]]).sum() + y.sum() ** 2 / np.exp(log_p[1])
+    S = sqrt_probability_rows(A, log_p)
+    for factor, logs in ((S, log_p), (np.stack([S, 2 * S]), np.stack([log_p, log_p]))):
+        found = directions(factor, log_p=logs)
+        np.testing.assert_allclose(
+            found.measure(dL @ found.vectors), expected / ([1, 4] if factor.ndim == 3 else 1), rtol=1e-9
+        )
+    cut = directions(S, 1e-8, log_p)
+    assert (cut.measure(dL @ cut.vectors) < expected / 1e6) == (faint >= 30)
+
+
+def test_dependent_directions_are_cut_with_the_probabilities_as_without():
+    A = np.array([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 0.0], [0.0, 1.0, 0.0]])  # two classes move alike
+    S = sqrt_probability_rows(A, log_p := np.log([0.5, 0.3, 0.2 - 1e-40, 1e-40]))
+    plain, found = directions(S), directions(S, log_p=log_p)
+    np.testing.assert_array_equal(plain.inverse, found.inverse)
+    np.testing.assert_array_equal(plain.vectors, found.vectors)
+
+
 def test_a_kth_singular_value_is_rounding_whatever_its_size():
     # linear maps of the features leave noise far above the tolerance; two classes have rank 1
     draw = np.random.default_rng(2)

@@ -152,7 +152,9 @@ class ClassifierInfluence:
     def util(self, X_val: np.ndarray, y_val: np.ndarray) -> np.ndarray:
         """Return FI^util of every training point by the mean validation loss (Section 3, Algorithm 1): shape (n,).
 
-        The largest are trimmed first. A point that is classified wrongly beyond doubt has an infinite value.
+        The largest are trimmed first. A point that is classified wrongly beyond doubt, all other probabilities zero in
+        floating point, has an infinite value. A single class that is beyond doubt leaves a finite one, of order 1 / P;
+        with an rtol, or with K - 1 > p, its direction is cut instead where P is below about rtol^2.
 
         Raises
         ------

@@ -202,7 +202,7 @@ class Multinomial:
         p = turned.shape[-1]
         value = np.empty((len(V), len(self.Z)))
         for chunk in self._chunks(2 * classes * classes * size + len(V) * (p + 6 * classes) + 4 * classes * p):
-            found = directions(self._metric(chunk, inverse), rtol)
+            found = directions(self._metric(chunk, inverse), rtol, self.log_p[chunk])
             Z, R = self.Z[chunk], self.R[chunk]
             mixed = (R @ turned.reshape(classes, -1)).reshape(len(Z), len(V), p)
             along = mixed @ found.vectors  # (c, m, k)

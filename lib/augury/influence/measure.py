@@ -12,17 +12,18 @@ import numpy as np
 from augury.errors import ModelError, ParameterError
 from augury.influence.checks import check_rtol
 
+FAINT = 1e-10  # singular values of S, by the largest, whose directions have lost too many digits
 MIDDLE = 0.8  # share of the values that the aggregation of Section 5.2 keeps
 
 
 @dataclass(frozen=True)
 class Directions:
-    """The row space of S and what the metric weighs it with.
+    """The row space of S and what the metric weighs it with: FI = |inverse * (dL vectors)|^2.
 
     Attributes
     ----------
     vectors : ndarray of shape (..., p, k)
-        Orthonormal right singular vectors of S as columns, k = min(K, p).
+        Orthonormal right singular vectors of S as columns, k = min(K, p); see `directions` for the exception.
     inverse : ndarray of shape (..., k)
         1 / sigma of the singular values that count as positive, 0 for the others; infinite throughout where S = 0.
     """
@@ -41,8 +42,11 @@ class Directions:
             return np.asarray((terms**2).sum(-1))
 
 
-def directions(S: np.ndarray, rtol: float | None = None) -> Directions:
+def directions(S: np.ndarray, rtol: float | None = None, log_p: np.ndarray | None = None) -> Directions:
     """Return the row space of S by a thin singular value decomposition.
+
+    A class whose probability is below about 1e-31 of the others' has its direction cut as rounding, though S holds it
+    to full precision in a row of its own. Given the probabilities and no rtol, it is kept: see `_graded`.
 
     Parameters
     ----------
@@ -52,6 +56,8 @@ def directions(S: np.ndarray, rtol: float | None = None) -> Directions:
     rtol : float, optional
         Singular values of S up to `rtol` times the largest count as zero; by default max(K, p) machine epsilons, as
         fine as float64 resolves. (A p x p pseudo-inverse sees only squares and loses everything below about 1e-8.)
+    log_p : ndarray of shape (..., K), optional
+        Logarithms of the probabilities P.
 
     Raises
     ------
@@ -70,8 +76,39 @@ def directions(S: np.ndarray, rtol: float | None = None) -> Directions:
     kept = (sigma > small * largest) & (sigma >= np.finfo(float).tiny)
     kept[..., S.shape[-2] - 1 :] = False
     inverse = np.divide(1.0, sigma, out=np.zeros_like(sigma), where=kept)
-    inverse[largest[..., 0] < np.finfo(float).tiny] = np.inf
-    return Directions(np.swapaxes(rows, -1, -2), inverse)
+    vanishes = largest[..., 0] < np.finfo(float).tiny
+    inverse[vanishes] = np.inf
+    vectors = np.swapaxes(rows, -1, -2)
+    classes, p = S.shape[-2:]
+    if log_p is not None and rtol is None and p >= classes - 1:
+        faint = (sigma[..., classes - 2] < FAINT * largest[..., 0]) & ~vanishes
+        if faint.any():
+            vectors[faint], inverse[faint] = _graded(S[faint], log_p[faint], vectors[faint], inverse[faint])
+    return Directions(vectors, inverse)
+
+
+def _graded(
+    S: np.ndarray, log_p: np.ndarray, vectors: np.ndarray, inverse: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return vectors and inverse of c points, anew for those whose K - 1 directions are independent but for P's scale.
+
+    With s = sqrt(P), t the likeliest class and e_c = S_c / s_c - S_t / (1 + s_t) of the others, G = E' diag(P) E. Where
+    the rows of E are independent G^+ = E^+ diag(1 / P) E^+': the scales are apart from what has to be decomposed.
+    """
+    p, classes = vectors.shape[-2], S.shape[-2]
+    order = (-log_p).argsort(-1)[..., None]  # the likeliest class first
+    s = np.exp(np.take_along_axis(log_p[..., None], order, -2) / 2)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        rows = np.take_along_axis(S, order, -2) / s
+    E = rows[:, 1:] - rows[:, :1] * s[:, :1] / (1 + s[:, :1])
+    sound = np.isfinite(E).all((-1, -2))
+    left, sigma, right = np.linalg.svd(np.where(sound[:, None, None], E, 0.0), full_matrices=False)
+    sound &= sigma[:, -1] > max(p, classes) * np.finfo(float).eps * sigma[:, 0]
+    vectors[sound], inverse[sound] = 0.0, 0.0
+    pseudo = np.swapaxes(left @ (right / np.where(sigma > 0, sigma, 1.0)[..., None]), -1, -2)  # E^+: (c, p, K - 1)
+    vectors[sound, :, : classes - 1] = pseudo[sound]
+    inverse[sound, : classes - 1] = 1 / s[sound, 1:, 0]
+    return vectors, inverse
 
 
 def _broadcast(*shapes: tuple[int, ...]) -> bool:

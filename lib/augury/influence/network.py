@@ -151,16 +151,16 @@ class NetworkInfluence:
         J = vmap(lambda x: jacrev(lambda th: self._net.logits(th, x[None])[0])(self.theta))(x)
         return J, self._curvature.solve(J.flatten(0, 1)).reshape(J.shape)
 
-    def _metric(self, x: Tensor, mixed: Mixed) -> np.ndarray:
-        """Return S of a chunk of training points, of shape (c, K, p)."""
+    def _metric(self, x: Tensor, mixed: Mixed) -> tuple[np.ndarray, np.ndarray]:
+        """Return S of a chunk of training points, of shape (c, K, p), and the log probabilities, of shape (c, K)."""
         logits, theta = self._net.logits, self.theta
         pulled = self._by_parameters(x)[1]
         direct = vmap(jacrev(lambda at: logits(theta, at[None])[0]))(x).flatten(2)
-        log_p = vmap(lambda at: logits(theta, at[None])[0].log_softmax(0))(x)
+        log_p = vmap(lambda at: logits(theta, at[None])[0].log_softmax(0))(x).cpu().numpy()
         A = direct - mixed.left(pulled) / self.n
         if self._root is not None:
             A = A @ self._root
-        return sqrt_probability_rows(A.cpu().numpy(), log_p.cpu().numpy())
+        return sqrt_probability_rows(A.cpu().numpy(), log_p), log_p
 
     def _step(self, width: int, rows: int) -> int:
         """Return how many training points fit the budget, with `width` vectors each, K at least, and `rows` slopes."""
@@ -175,7 +175,8 @@ class NetworkInfluence:
         for x, label in zip(self._X.split(step), self._y.split(step), strict=True):
             exact = Exact(self._net, x, label)
             mixed = exact if self._rank is None else truncated_svd(exact, self._rank)
-            found = directions(self._metric(x, mixed), self._rtol)
+            S, log_p = self._metric(x, mixed)
+            found = directions(S, self._rtol, log_p)
             vectors = torch.from_numpy(found.vectors).to(self.theta.device)
             N = mixed.right(vectors if self._root is None else self._root @ vectors)  # (c, k, q)
             along = (V @ N.mT).cpu().numpy() / -self.n  # (c, m, k)
