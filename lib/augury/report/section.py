@@ -199,22 +199,9 @@ class Section:
             table = table.drop(columns=[c for c in table if (table[c].isna() | (table[c] == "")).all()])
         return Shown(Sheet(table, 4), f"**{claim.verdict}**: {claim.text} ({claim.source})")
 
-    def _recorded(self, profile: str, run: str | None) -> list[Result]:
+    def _recorded(self, profile: str) -> list[Result]:
         # The committed results, wherever this run's own go.
-        found = results(paths.root() / "figures", profile, self.id)
-        return [result for result in found if run is None or result.run == run]
-
-    def recorded(self, name: str, profile: str = "laptop", run: str | None = None) -> pd.DataFrame | None:
-        """Return the recorded rows of an artefact under a profile; None if none are recorded.
-
-        Rows of several runs come one after the other, told apart by a column `run`; `run` asks for one of them.
-        """
-        parts = []
-        for result in self._recorded(profile, run):
-            rows = result.rows(name)
-            if rows is not None:
-                parts.append(rows.assign(run=result.run) if result.run else rows)
-        return pd.concat(parts, ignore_index=True) if parts else None
+        return results(paths.root() / "figures", profile, self.id)
 
     def shown(self, *names: str, profile: str = "laptop") -> list[Shown]:
         """Return recorded figures and tables for display: each name of every run that has it, or a line that none has.
@@ -227,13 +214,13 @@ class Section:
         """
         found: list[Shown] = []
         for name in names:
-            own = [exhibit(result, name) for result in self._recorded(profile, None) if result.artefact(name)]
+            own = [one for result in self._recorded(profile) if (one := exhibit(result, name))]
             found += own or [Shown(None, f"**{name}**: not recorded yet.")]
         return found
 
-    def verdicts(self, profile: str = "laptop", run: str | None = None) -> pd.DataFrame:
+    def verdicts(self, profile: str = "laptop") -> pd.DataFrame:
         """Return the recorded verdicts under a profile, one row a claim and run; empty if none are recorded."""
-        rows = [verdict_row(claim) | {"run": r.run} for r in self._recorded(profile, run) for claim in r.claims]
+        rows = [verdict_row(claim) | {"run": r.run} for r in self._recorded(profile) for claim in r.claims]
         return pd.DataFrame(rows, columns=["claim", "verdict", "holds", "run"])
 
     def finish(self) -> pd.DataFrame:

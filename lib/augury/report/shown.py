@@ -9,7 +9,6 @@ from typing import Any
 import pandas as pd
 from IPython.display import Image, Markdown, display
 
-from augury.errors import ParameterError
 from augury.report.names import slug
 from augury.report.recorded import Result
 
@@ -58,17 +57,11 @@ def picture(path: Path, caption: str) -> Shown:
     return Shown(Image(filename=str(path)), caption)
 
 
-def exhibit(result: Result, name: str) -> Shown:
-    """Return a recorded figure, or a recorded table that has no picture, as the notebook shows it.
-
-    Raises
-    ------
-    ParameterError
-        If the run made none of that name.
-    """
+def exhibit(result: Result, name: str) -> Shown | None:
+    """Return a recorded figure, or a recorded table that has no picture; None if the run made none of that name."""
     entry, rows = result.artefact(name), result.rows(name)
     if entry is None or rows is None:
-        raise ParameterError(f"no {name} is recorded in {result.folder.name}")
+        return None
     caption = f"**{name}, recorded.** {entry['caption']} *({entry['note']})*"
     if f"{slug(name)}.png" in entry["files"]:
         return picture(result.folder / f"{slug(name)}.png", caption)
