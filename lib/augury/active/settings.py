@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from augury import tabular
 from augury.active.pictures import VARIANTS
 from augury.active.scores import IV, SHAPLEY
 from augury.data import registry
@@ -20,7 +21,7 @@ COLOURED = ("cifar-10", "cifar-100", "svhn")  # images with three channels, whol
 def source(task: str) -> str:
     """Return the data sets behind a task as a cell names them: "mnist" for "mnist-redundant"; see `plan.sources`."""
     name, _, variant = task.rpartition("-")
-    return name if variant in VARIANTS else "+".join(SOURCES.get(task, (task,)))
+    return name if variant in VARIANTS else tabular.settings(task)["dataset"] if task in SOURCES else task
 
 
 def whole(task: str) -> str:

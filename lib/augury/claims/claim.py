@@ -112,7 +112,7 @@ def untied(name: str, a: ArrayLike, b: ArrayLike, alternative: Alternative = "gr
         As `sign_test`.
     """
     test = sign_test(a, b, alternative)
-    return Part(name, test) if test.n[0] else missing(name, f"equal in all {len(np.ravel(np.asarray(a)))} pairs")
+    return Part(name, test) if test.n[0] else missing(name, f"equal in all {np.size(a)} pairs")
 
 
 def holm(p: Sequence[float]) -> list[float]:
